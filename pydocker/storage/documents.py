@@ -1,0 +1,57 @@
+"""JSON documents that are either the old or the new one, whatever happens in between.
+
+Written to a temporary name in the same directory, fsynced, renamed (rename(2) replaces atomically). A reader needs no
+lock. `durable=False` leaves out the fsync: right for the run root, which a power cut empties anyway.
+"""
+
+import os
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pydocker.errors import PydockerError
+
+T = TypeVar("T")
+
+
+def read(path: Path, type: type[T]) -> T:
+    """Decode the document at `path`. FileNotFoundError passes; a damaged document is a PydockerError that names it."""
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return msgspec.json.decode(content, type=type)
+    except msgspec.MsgspecError as error:
+        raise PydockerError(f"damaged document {path}: {error}") from error
+
+
+def write(path: Path, value: object, *, durable: bool = True, mode: int = 0o600) -> None:
+    """Replace the document at `path` by `value`, atomically; with `durable`, on disk when this returns."""
+    replace(path, msgspec.json.encode(value), durable=durable, mode=mode)
+
+
+def replace(path: Path, content: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
+    """Replace the file at `path` by one that holds `content`, atomically."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    if durable:
+        sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename or an unlink in `path` survive a power cut (fsync(2): the directory needs its own)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

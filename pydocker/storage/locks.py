@@ -1,0 +1,72 @@
+"""Locks between processes and threads: flock(2) on a file that is opened anew for every lock.
+
+The kernel frees an flock when the last descriptor of its open file description is closed, so a lock cannot outlive
+its holder, and "is it held?" is a truth that needs no pid. Two threads of one process exclude each other too, because
+each opens the file for itself.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def acquire(path: Path, *, blocking: bool = True, shared: bool = False) -> int | None:
+    """Take the lock at `path`; the descriptor that holds it, or None if not `blocking` and somebody else has it.
+
+    The file is made if it is missing. Its holder may unlink it (with its directory): a lock on an unlinked file guards
+    nothing, so the name is compared after the wait, and the wait begun again if it has changed.
+    FileNotFoundError: the directory is gone.
+    """
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if blocking else fcntl.LOCK_NB)
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, how)
+            if _is_still(fd, path):
+                return fd
+        except OSError as error:
+            os.close(fd)
+            if error.errno == errno.EWOULDBLOCK:
+                return None
+            raise
+        os.close(fd)
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the exclusive lock at `path` now. A missing file is not locked."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except OSError as error:
+        if error.errno == errno.EWOULDBLOCK:
+            return True
+        raise
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def held(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock at `path` for the length of a `with` block."""
+    fd = acquire(path, shared=shared)
+    assert fd is not None
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def _is_still(fd: int, path: Path) -> bool:
+    try:
+        named = os.stat(path)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)

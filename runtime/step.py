@@ -1,0 +1,62 @@
+"""Setup is data: a step says what it is, why it exists, how a person would do it by hand, and does it.
+
+    class Hostname(Step[Init], frozen=True):
+        why = "a UTS namespace starts as a copy of its parent's names"     why it exists, and why at this place
+        manual = "sethostname(2)"                                          where the kernel's rules for it are written
+        name: str                                                          all that it needs, decided beforehand
+
+        def describe(self): return f"set the hostname to {self.name}"
+        def shell(self):    return f"hostname {quote(self.name)}"          the same effect from bash and util-linux
+        def apply(self, at): linux.sethostname(self.name)
+
+A plan is a tuple of steps. `explain` prints it, `trace` prints it as it runs, tests compare it as data, and none of the
+three can drift from what is done, because there is nothing else that does it. The engine's own steps (mount the
+overlay, build a network) follow the same protocol.
+
+`at` is the stage: the few things that exist only while the plan runs (a pid, a descriptor). Whatever can be known
+beforehand belongs into the step itself; if `apply` needs an `if`, the plan should have decided.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+Stage = TypeVar("Stage")
+
+
+class Step(msgspec.Struct, Generic[Stage], frozen=True):
+    """One change of the kernel's or the disk's state. Subclasses define all of the below (`undo` where there is one)."""
+
+    why: ClassVar[str]
+    manual: ClassVar[str]
+
+    def describe(self) -> str:
+        """What this step does, in one line, with its own values."""
+        raise NotImplementedError
+
+    def shell(self) -> str:
+        """A command line of bash and util-linux with the same effect."""
+        raise NotImplementedError
+
+    def apply(self, at: Stage) -> None:
+        """Do it. Raises OSError, or the package's own error, with the object and the call named."""
+        raise NotImplementedError
+
+    def undo(self, at: Stage) -> None:
+        """Take it back. The default is right for what ends by itself with the process or its namespaces."""
+
+
+def apply(steps: Iterable[Step[Stage]], at: Stage, tell: Callable[[Step[Stage]], None] | None = None) -> ExitStack:
+    """Apply the steps in order; what is returned undoes them in reverse order when it is closed.
+
+    When a step fails, the earlier ones are undone and its error passes. `tell` is called after each step (the trace).
+    """
+    with ExitStack() as undo:
+        for step in steps:
+            step.apply(at)
+            undo.callback(step.undo, at)
+            if tell is not None:
+                tell(step)
+        return undo.pop_all()
