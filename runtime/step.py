@@ -27,7 +27,7 @@ Stage = TypeVar("Stage")
 
 
 class Step(msgspec.Struct, Generic[Stage], frozen=True):
-    """One change of the kernel's or the disk's state. Subclasses define all of the below (`undo` where there is one)."""
+    """One change of the kernel's or the disk's state. Subclasses define all of this (`undo` where there is one)."""
 
     why: ClassVar[str]
     manual: ClassVar[str]

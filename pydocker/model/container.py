@@ -1,7 +1,7 @@
 """A container as the engine knows it: what was asked (`Record`, written once) and what became of it (`State`).
 
-`Config` and `HostConfig` carry Docker's own field names in JSON, because they *are* the two halves of the Engine API's
-create request; in Python they have Python's. The same types are what `config.json` holds, so a field exists in one place.
+`Config` and `HostConfig` carry Docker's own field names in JSON, because they *are* the two halves of the Engine
+API's create request; in Python they have Python's. The same types are what `config.json` holds, so a field exists in one place.
 
     Record   containers/<id>/config.json   written by the engine under the container's lock, then left alone
     State    containers/<id>/state.json    written by the container's monitor while it lives, by the engine when not
@@ -78,7 +78,7 @@ class LogConfig(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True, rename=docker_name):
-    """How the host runs it: limits in bytes, microseconds and 1e-9 CPUs; 0 means no limit (Engine API, `HostConfig`)."""
+    """How the host runs it: limits in bytes, microseconds, 1e-9 CPUs; 0 means no limit (Engine API, `HostConfig`)."""
 
     network_mode: str = "default"
     auto_remove: bool = False
@@ -112,7 +112,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True, rename=docker_name):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One container's `config.json`: everything that was decided when it was created.
 
-    `config` is complete (image defaults merged in); `argv` is entrypoint + command; `created` is seconds since the epoch.
+    `config` is complete (image defaults merged in); `argv` is entrypoint + command; `created` is in seconds since 1970.
     """
 
     id: ContainerId

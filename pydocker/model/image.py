@@ -107,7 +107,7 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """An image that is here: its id, its documents, every name that points to it.
 
-    `names` are familiar `repository:tag`s, `digests` are familiar `repository@sha256:…`; `size` is bytes on disk, unpacked.
+    `names` are familiar `repository:tag`s, `digests` are familiar `repository@sha256:…`; `size` is in bytes, unpacked.
     """
 
     id: Digest
