@@ -32,6 +32,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     insecure_registries: tuple[str, ...] = ()
     default_runtime: str = "pydocker-runtime"
     runtimes: dict[str, RuntimeEntry] = {}
+    cgroup_parent: str = "/pydocker"
     idle_timeout: float = 300.0
 
     @property

@@ -1,0 +1,27 @@
+"""The frame of all tests: which session they belong to, and what the machine must have for them.
+
+    tests/unit/<room>/   no root, no network, no daemon: values in, values out
+    tests/root/<room>/   black boxes on a real kernel; each test is followed by the leak check (tests/leaks.py)
+    tests/peers/         real programs of others to test against: a registry, a docker client, …
+"""
+
+import os
+import uuid
+
+import pytest
+
+from tests import leaks
+
+TOKEN = f"pydocker-test-{uuid.uuid4().hex[:8]}"
+
+# Inherited by everything that a test starts, so that the leak check knows its own (each xdist worker has its own).
+os.environ[leaks.MARKER] = TOKEN
+# The engine of the machine, and a server that the developer talks to, are none of a test's business.
+for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYDOCKER_CONFIG"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def token() -> str:
+    """This session's own word. Whatever a test names on the machine (cgroups, ids, networks) has to contain it."""
+    return TOKEN

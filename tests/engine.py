@@ -1,0 +1,202 @@
+"""A whole engine in a directory of its own, driven from outside: by `pydocker`, by the real `docker`, by its socket.
+
+    with Engine(directory, token) as engine:
+        engine.import_busybox()
+        assert engine.pydocker("run", "--rm", "busybox", "echo", "hello").out == "hello\n"
+        engine.docker("ps")
+
+The server is not started here: the first command does that, as for any user (`start` is for those who talk to the
+socket themselves). Every process of the engine is known by PYDOCKER_CONFIG in its environment.
+"""
+
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
+CHECKOUT = Path(__file__).resolve().parent.parent
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command said, and how it ended (negative: by a signal)."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Engine:
+    """`root` holds everything: the configuration, the data and run roots, the socket."""
+
+    def __init__(self, root: Path, token: str, **config: object) -> None:
+        self.root = root
+        self.roots = (root / "data", root / "run")
+        self.socket = root / "sock"
+        self.config = root / "daemon.json"
+        self._kept: tuple[set[str], set[str]] = (set(), set())
+        keys = {"data-root": str(root / "data"), "exec-root": str(root / "run"), "hosts": [self.host],
+                "cgroup-parent": f"/{token}"}
+        self.config.write_text(json.dumps(keys | config))
+        self.environment = os.environ | {"PYDOCKER_CONFIG": str(self.config)}
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Remove everything through the engine, stop it, and fail where something of it stays alive."""
+        try:
+            if self.socket.exists():
+                self.remove_containers()
+            self.stop()
+        finally:
+            left = self.processes()
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            shutil.rmtree(self.root, ignore_errors=bool(left))
+        assert not left, f"processes of the engine outlived it: {left}"
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.socket}"
+
+    def pydocker(self, *argv: str, input: str = "", timeout: float = 60, **environment: str) -> Result:
+        """Run the command line of this checkout. `timeout` is in seconds."""
+        return self._run((sys.executable, "-m", "pydocker", *argv), input, timeout, environment)
+
+    def docker(self, *argv: str, client: str = "docker", input: str = "", timeout: float = 60) -> Result:
+        """Run the real docker client (`client`: its path) against this engine, whose server has to be there."""
+        return self._run((client, *argv), input, timeout, {"DOCKER_HOST": self.host})
+
+    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+        """`pydocker ARGV` in the background; streams as `options` of Popen say."""
+        command = (sys.executable, "-m", "pydocker", *argv)
+        return subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, **options)
+
+    def ok(self, *argv: str, **options: Any) -> str:
+        """The output of a `pydocker` command that has to succeed, without the last newline."""
+        result = self.pydocker(*argv, **options)
+        assert result.code == 0, f"pydocker {' '.join(argv)}: exit code {result.code}: {result.err}"
+        return result.out.rstrip("\n")
+
+    def import_busybox(self, reference: str = "busybox:latest") -> None:
+        """Make an image of the host's static busybox, with all of its applets as symbolic links."""
+        with subprocess.Popen((sys.executable, "-m", "pydocker", "import", "-c", 'CMD ["sh"]', "-", reference),
+                              cwd=CHECKOUT, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=False) as command:
+            _, err = command.communicate(busybox_archive(), timeout=60)
+        assert command.returncode == 0, f"pydocker import: {err.decode()}"
+
+    def start(self) -> None:
+        """Have a server at the socket."""
+        self.ok("version")
+
+    def stop(self) -> None:
+        """SIGTERM to the server, and wait until all of the engine's processes are gone (running containers stay)."""
+        for pid in self.server():
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + PATIENCE
+        while self.processes() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL to the server alone, as the worst that can happen to it; returns when its socket answers no more."""
+        for pid in self.server():
+            os.kill(pid, signal.SIGKILL)
+        while self.server():
+            time.sleep(0.01)
+
+    def server(self) -> list[int]:
+        """The process that listens (at most one)."""
+        return [pid for pid in self.processes() if b"serve" in _read(pid, "cmdline").split(b"\0")]
+
+    def processes(self) -> list[int]:
+        """Every live process of this engine that is a descendant neither of a container nor a zombie."""
+        mark = f"PYDOCKER_CONFIG={self.config}".encode()
+        pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+        return [pid for pid in pids if mark in _read(pid, "environ").split(b"\0")]
+
+    def remember(self) -> None:
+        """What is in the engine now is not the coming test's."""
+        self._kept = (self._containers(), self._images())
+
+    def clear(self) -> None:
+        """Remove, through the engine, the containers and images that came since `remember`."""
+        kept_containers, kept_images = self._kept
+        for container in self._containers() - kept_containers:
+            self.ok("rm", "-f", container)
+        for image in self._images() - kept_images:
+            self.ok("rmi", "-f", image)
+
+    def remove_containers(self) -> None:
+        self._kept = (set(), self._images())
+        self.clear()
+
+    def _containers(self) -> set[str]:
+        """By what is on the disk: a container that no command shows any more has to be seen too."""
+        return _names(self.roots[0] / "containers")
+
+    def _images(self) -> set[str]:
+        return set(self.ok("images", "-q", "--no-trunc").split())
+
+    def _run(self, argv: tuple[str, ...], input: str, timeout: float, environment: dict[str, str]) -> Result:
+        done = subprocess.run(argv, cwd=CHECKOUT, env=self.environment | environment, input=input, text=True,
+                              capture_output=True, timeout=timeout, check=False)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+def busybox_archive() -> bytes:
+    """A root file system as tar: the static busybox, a link for each applet, and the usual directories."""
+    binary = next(path for path in BUSYBOX if os.path.exists(path))
+    applets = subprocess.run((binary, "--list"), capture_output=True, text=True, check=True).stdout.split()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("bin", "dev", "etc", "proc", "root", "sys", "tmp", "var"):
+            tar.addfile(_entry(name, tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755))
+        tar.add(binary, "bin/busybox")
+        for applet in applets:
+            if applet != "busybox":
+                link = _entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777)
+                link.linkname = "busybox"
+                tar.addfile(link)
+        for name, content in (("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"),
+                              ("etc/group", b"root:x:0:\nuser:x:1000:\n")):
+            file = _entry(name, tarfile.REGTYPE, 0o644)
+            file.size = len(content)
+            tar.addfile(file, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, mode
+    return entry
+
+
+def _names(directory: Path) -> set[str]:
+    return set(os.listdir(directory)) if directory.exists() else set()
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,180 @@
+"""What a test left behind on the host: an oracle that shares no code with what it judges.
+
+Everything is read from the kernel and the disk, before a test and after it, and compared:
+
+    mounts       /proc/self/mountinfo; new, changed and vanished ones. `isolate_mounts` gives the test session a mount
+                 namespace of its own, with shared propagation as on a systemd host: what a bug would leak onto the host
+                 shows up here, and neither harms the machine nor gets mixed up with what others do on it.
+    cgroups      directories in every hierarchy whose path carries the session's token
+    processes    alive, and of this session: started with its marker in the environment, or in its mount namespace,
+                 or with a mount that comes from its directories (a container's init has the image's environment only)
+    namespaces   network namespaces that such a process or a mount holds, and names below /run/netns
+    files        names below the roots of the test's engines; the contents of unpacked layers count as one thing
+
+A process may need a moment to leave, so `settled` looks again until nothing is left or its patience ends.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "PYDOCKER_TEST_SESSION"
+PATIENCE = 10.0
+
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE, MS_SHARED = 0x4000, 1 << 18, 1 << 20
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What belongs to this test session: `token` is in the names of its cgroups and directories, and in the marker."""
+
+    token: str
+    directories: tuple[Path, ...]
+    """Where its engines and its tests keep their files."""
+    mount_namespace: str
+    """The one that `isolate_mounts` made: whoever is in it is of this session."""
+    roots: tuple[Path, ...] = ()
+    """The engines' data and run roots, which are compared by name."""
+
+
+Snapshot = dict[str, frozenset[str]]
+
+
+def isolate_mounts() -> str:
+    """Give the calling process, and what it starts from now on, its own copy of the mount table (needs root).
+
+    Returns the name of the new namespace.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    calls: tuple[tuple[str, Callable[[], int]], ...] = (
+        ("unshare(CLONE_NEWNS)", lambda: libc.unshare(CLONE_NEWNS)),
+        ("make / private", lambda: libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_PRIVATE), None)),
+        ("make / shared", lambda: libc.mount(None, b"/", None, ctypes.c_ulong(MS_REC | MS_SHARED), None)),
+    )
+    for name, call in calls:
+        if call() != 0:
+            raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
+    return os.readlink("/proc/self/ns/mnt")
+
+
+def snapshot(scope: Scope) -> Snapshot:
+    """Everything that is there now, kind by kind, in words fit for a failure message."""
+    processes = tuple(own_processes(scope))
+    return {
+        "mount": frozenset(mounts()),
+        "cgroup": frozenset(cgroups(scope.token)),
+        "process": frozenset(processes),
+        "network namespace": frozenset(network_namespaces(processes)),
+        "file": frozenset(name for root in scope.roots for name in files(root)),
+    }
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[str]:
+    """What is new, and which mounts and files are gone. (A process may end, a cgroup with it.)"""
+    left = [f"{kind} left behind: {name}" for kind in before for name in sorted(after[kind] - before[kind])]
+    lost = [f"{kind} lost: {name}" for kind in ("mount", "file") for name in sorted(before[kind] - after[kind])]
+    return left + lost
+
+
+def settled(before: Snapshot, scope: Scope, patience: float = PATIENCE) -> list[str]:
+    """The differences that stay, looked for again for up to `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while found := differences(before, snapshot(scope)):
+        if time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+    return []
+
+
+def mounts() -> Iterator[str]:
+    """One line a mount: where, what of which file system, flags, propagation; without the ids, which change."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        head, _, tail = line.partition(" - ")
+        id_, _, _, root, point, flags, *propagation = head.split()
+        kind, source, *_ = tail.split()
+        shared = ",".join(sorted(word.partition(":")[0] for word in propagation))
+        yield f"{point} ({kind} {source} {root} {flags} {shared}, id {id_})"
+
+
+def hierarchies() -> Iterator[Path]:
+    """The mount points of every cgroup file system, v1 and v2."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        head, _, tail = line.partition(" - ")
+        if tail.split()[0] in ("cgroup", "cgroup2"):
+            yield Path(head.split()[4])
+
+
+def cgroups(token: str) -> Iterator[str]:
+    for hierarchy in hierarchies():
+        for directory, names, _ in os.walk(hierarchy):
+            yield from (f"{directory}/{name}" for name in names if token in directory or token in name)
+
+
+def own_processes(scope: Scope) -> Iterator[str]:
+    """`pid name command`, for every live process of the session but its own and those that lead to it."""
+    lineage = frozenset(ancestors(os.getpid()))
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        if pid not in lineage and _alive(pid) and _ours(pid, scope):
+            yield f"{pid} {_read(pid, 'comm').decode(errors='replace').strip()} {_command(pid)}".rstrip()
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    """The process and its parents, up to the first."""
+    while pid > 0:
+        yield pid
+        fields = _read(pid, "stat").rpartition(b")")[2].split()
+        pid = int(fields[1]) if fields else 0
+
+
+def network_namespaces(processes: tuple[str, ...]) -> Iterator[str]:
+    """Those of the session's processes, those pinned by a mount, and those with a name of `ip netns`."""
+    here = _link(os.getpid(), "ns/net")
+    for process in processes:
+        name = _link(int(process.split()[0]), "ns/net")
+        if name not in ("", here):
+            yield name
+    yield from (mount for mount in mounts() if " net:[" in mount)
+
+
+def files(root: Path) -> Iterator[str]:
+    """Every name below a root; an unpacked layer (`layers/<chain>/diff`) is one name, whatever is in it."""
+    for directory, names, plain in os.walk(root):
+        yield from (os.path.join(directory, name) for name in (*names, *plain))
+        if Path(directory).parent.name == "layers":
+            names[:] = [name for name in names if name != "diff"]
+
+
+def _ours(pid: int, scope: Scope) -> bool:
+    marked = f"{MARKER}={scope.token}".encode() in _read(pid, "environ").split(b"\0")
+    if marked or _link(pid, "ns/mnt") == scope.mount_namespace:
+        return True
+    table = _read(pid, "mountinfo")
+    return any(os.fsencode(directory) in table for directory in scope.directories)
+
+
+def _alive(pid: int) -> bool:
+    state = _read(pid, "stat").rpartition(b")")[2].split()[:1]
+    return state not in ([], [b"Z"], [b"X"])
+
+
+def _command(pid: int) -> str:
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")[:160]
+
+
+def _read(pid: int, name: str) -> bytes:
+    """A file of /proc/PID; empty when the process is gone meanwhile, or is not to be looked at."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/{name}")
+    except OSError:
+        return ""

@@ -1,0 +1,94 @@
+"""Fixtures for the tests on a real kernel: directories, cgroups, whole engines, and the leak check after each test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests import leaks
+from tests.engine import Engine
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without root these tests are skipped, and say so."""
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
+
+
+@pytest.fixture(scope="session")
+def mount_namespace() -> str:
+    """Session-wide, and before anything is started: see `leaks.isolate_mounts`."""
+    return leaks.isolate_mounts()
+
+
+@pytest.fixture(scope="session")
+def session_directory(mount_namespace: str, token: str) -> Iterator[Path]:
+    """A directory of this session on a disk (/tmp is often memory), with a short name: sockets lie in it."""
+    path = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def engines() -> list[Engine]:
+    """The engines that are alive now; the leak check looks into their roots."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def scope(
+    token: str, mount_namespace: str, session_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> leaks.Scope:
+    return leaks.Scope(token, (session_directory, tmp_path_factory.getbasetemp()), mount_namespace)
+
+
+@pytest.fixture(autouse=True)
+def leak_check(scope: leaks.Scope, engines: list[Engine]) -> Iterator[None]:
+    """After the test, the host is what it was before it.
+
+    What a test leaves in an engine that outlives it (containers, images) is removed through that engine first: so
+    tests need no cleaning up, and every one of them tests removal.
+    """
+    lasting = tuple(engines)
+    for engine in lasting:
+        engine.remember()
+    scope = replace(scope, roots=tuple(root for engine in lasting for root in engine.roots))
+    before = leaks.snapshot(scope)
+    yield
+    for engine in lasting:
+        engine.clear()
+    left = leaks.settled(before, scope)
+    if left:
+        pytest.fail("the test left the host changed:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def cgroup_parent(token: str) -> str:
+    """A cgroup path for tests that call the runtime themselves: `<cgroup_parent>/<id>`."""
+    return f"/{token}"
+
+
+@pytest.fixture(scope="module")
+def engine(session_directory: Path, token: str, engines: list[Engine]) -> Iterator[Engine]:
+    """A whole engine with its server, shared by the tests of one file; `busybox` is in it."""
+    with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
+        engine.import_busybox()
+        engines.append(engine)
+        yield engine
+        engines.remove(engine)
+
+
+@pytest.fixture
+def fresh_engine(leak_check: None, session_directory: Path, token: str) -> Iterator[Engine]:
+    """An engine for one test alone, without images, not started: for those that break it."""
+    with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
+        yield engine
