@@ -1,7 +1,8 @@
 """A container as the engine knows it: what was asked (`Record`, written once) and what became of it (`State`).
 
 `Config` and `HostConfig` carry Docker's own field names in JSON, because they *are* the two halves of the Engine
-API's create request; in Python they have Python's. The same types are what `config.json` holds, so a field exists in one place.
+API's create request; in Python they have Python's. The same types are what `config.json` holds, so a field exists in
+one place.
 
     Record   containers/<id>/config.json   written by the engine under the container's lock, then left alone
     State    containers/<id>/state.json    written by the container's monitor while it lives, by the engine when not
