@@ -1,0 +1,52 @@
+"""What can go wrong, and whose fault it was.
+
+    Fault                    anything that ends a command: exit code 1, one line
+    ├── InvalidSpec          config.json is wrong; the message holds the JSON path
+    ├── InvalidArgument      the command line is wrong
+    ├── NoSuchContainer      the id is not known under this --root
+    ├── ContainerExists      the id is taken
+    ├── WrongState           the container is not in a state in which this can be done
+    ├── StepFailed           the kernel refused a step of the plan
+    └── ExecFailed           the program cannot be executed: not found, not executable, a directory
+
+Where podman, containerd or dockerd recognise a failure by runc's words, the words here are runc's: they are an
+interface, and tests hold them.
+"""
+
+
+class Fault(Exception):
+    """Any failure that a caller should see as one line."""
+
+
+class InvalidSpec(Fault):
+    """A field of config.json or process.json is of the wrong type, out of range, missing, or not supported."""
+
+
+class InvalidArgument(Fault):
+    """A flag or an argument of the command line makes no sense."""
+
+
+class NoSuchContainer(Fault):
+    """No state is kept for this id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"container {id} does not exist: container does not exist")
+
+
+class ContainerExists(Fault):
+    """State is kept for this id already."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"container {id}: container with given ID already exists")
+
+
+class WrongState(Fault):
+    """An illegal change of state: start of a running container, delete of a running one."""
+
+
+class StepFailed(Fault):
+    """A step could not be applied: what it was to do, the call, and the kernel's reason."""
+
+
+class ExecFailed(Fault):
+    """The program to run is at fault, not the container: Docker's exit codes 126 and 127 follow from the words."""
