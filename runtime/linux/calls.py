@@ -1,0 +1,58 @@
+"""How Python speaks to the kernel where `os` has no word for it: ctypes, and errno made into OSError.
+
+The newer system calls (since Linux 5.2) have the same number on every architecture, because one table was agreed on;
+the few older ones that libc does not wrap are listed by architecture. libc itself is already mapped into the process:
+`CDLL(None)` opens no file.
+"""
+
+import ctypes
+import os
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+Argument = int | bytes | None | ctypes.Array[ctypes.c_char] | ctypes.Structure
+
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280, "armv7l": 311, "i686": 288}
+
+NUMBERS = {
+    "keyctl": _KEYCTL.get(os.uname().machine, -1),  # -1 answers ENOSYS
+    "open_tree": 428,
+    "move_mount": 429,
+    "fsopen": 430,
+    "fsconfig": 431,
+    "fsmount": 432,
+    "close_range": 436,
+    "openat2": 437,
+    "mount_setattr": 442,
+}
+
+
+def check(result: int, path: str | bytes | None = None) -> int:
+    """The result of a call, or the OSError that its errno stands for, with the path it was about."""
+    if result >= 0:
+        return result
+    number = ctypes.get_errno()
+    if path is None:
+        raise OSError(number, os.strerror(number))
+    raise OSError(number, os.strerror(number), path)
+
+
+def syscall(name: str, *arguments: Argument, path: str | bytes | None = None) -> int:
+    """A system call by its name in NUMBERS. Raises OSError."""
+    return check(libc.syscall(ctypes.c_long(NUMBERS[name]), *map(register, arguments)), path)
+
+
+def register(value: Argument) -> object:
+    """As one machine word: a variadic C function would take Python's int as a 32-bit one."""
+    if isinstance(value, int):
+        return ctypes.c_long(value)
+    if value is None:
+        return ctypes.c_long(0)
+    if isinstance(value, ctypes.Structure):
+        return ctypes.byref(value)
+    return value
+
+
+def text(value: str | bytes | None) -> bytes | None:
+    """A C string, or NULL. File names are bytes to the kernel."""
+    return None if value is None else os.fsencode(value)

@@ -1,0 +1,53 @@
+"""/proc/PID/mountinfo: the mounts that a process sees (proc_pid_mountinfo(5)).
+
+    36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+    id parent dev root target options  fields… - type source super options
+"""
+
+from typing import NamedTuple
+
+from runtime.linux.descriptors import read
+
+
+class MountPoint(NamedTuple):
+    """One line. `root` is the mounted directory inside its file system, `target` where it is mounted."""
+
+    id: int
+    parent: int
+    device: str
+    root: str
+    target: str
+    options: tuple[str, ...]
+    propagation: tuple[str, ...]
+    fstype: str
+    source: str
+    super_options: tuple[str, ...]
+
+
+def mountinfo(pid: int | str = "self") -> tuple[MountPoint, ...]:
+    """All mounts of the process, in the kernel's order. Raises OSError."""
+    return parse(read(f"/proc/{pid}/mountinfo", 64 << 20).decode(errors="surrogateescape"))
+
+
+def parse(content: str) -> tuple[MountPoint, ...]:
+    """The lines as values."""
+    return tuple(parse_line(line) for line in content.splitlines())
+
+
+def parse_line(line: str) -> MountPoint:
+    """One line; the optional fields end with a dash."""
+    fields = line.split(" ")
+    dash = fields.index("-", 6)
+    fstype, source, super_options = fields[dash + 1:dash + 4]
+    return MountPoint(int(fields[0]), int(fields[1]), fields[2], unescape(fields[3]), unescape(fields[4]),
+                      tuple(fields[5].split(",")), tuple(fields[6:dash]), fstype, unescape(source),
+                      tuple(super_options.split(",")))
+
+
+def unescape(path: str) -> str:
+    """Space, tab, newline and backslash are written as octal numbers."""
+    if "\\" not in path:
+        return path
+    for escape, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        path = path.replace(escape, character)
+    return path

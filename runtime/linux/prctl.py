@@ -1,0 +1,63 @@
+"""prctl(2), by python-prctl where it has the word, by libc where it has not (the ambient set, capability 40)."""
+
+import ctypes
+
+import prctl  # type: ignore[import-untyped]
+
+from runtime.linux.calls import check, libc
+
+PR_CAPBSET_READ = 23
+PR_CAPBSET_DROP = 24
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+
+def set_child_subreaper() -> None:
+    """Orphans below this process become its children. PR_SET_CHILD_SUBREAPER."""
+    prctl.set_child_subreaper(1)
+
+
+def set_dumpable(allowed: bool) -> None:
+    """Whether others may ptrace(2) this process and open its /proc/PID/{exe,mem,fd}, until execve. PR_SET_DUMPABLE."""
+    prctl.set_dumpable(int(allowed))
+
+
+def set_name(name: str) -> None:
+    """The name that `ps` shows, at most 15 bytes. PR_SET_NAME."""
+    prctl.set_name(name)
+
+
+def set_pdeathsig(signal: int) -> None:
+    """The signal that this process gets when its parent's thread ends. PR_SET_PDEATHSIG."""
+    prctl.set_pdeathsig(signal)
+
+
+def set_no_new_privs() -> None:
+    """execve can no longer give privileges: setuid bits and file capabilities have no effect. PR_SET_NO_NEW_PRIVS."""
+    prctl.set_no_new_privs(1)
+
+
+def set_keepcaps(keep: bool) -> None:
+    """Keep the permitted set when the user ids leave 0; execve resets it. PR_SET_KEEPCAPS."""
+    prctl.set_keepcaps(keep)
+
+
+def drop_bounding(capability: int) -> None:
+    """No execve of this process or its children can gain the capability any more. PR_CAPBSET_DROP."""
+    check(libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0))
+
+
+def in_bounding(capability: int) -> bool:
+    """Whether the bounding set has it. Raises OSError (EINVAL) for a number that this kernel does not know."""
+    return check(libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0)) == 1
+
+
+def clear_ambient() -> None:
+    """PR_CAP_AMBIENT_CLEAR_ALL."""
+    check(libc.prctl(PR_CAP_AMBIENT, ctypes.c_ulong(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0))
+
+
+def raise_ambient(capability: int) -> None:
+    """The capability survives execve of a program without file capabilities. PR_CAP_AMBIENT_RAISE."""
+    check(libc.prctl(PR_CAP_AMBIENT, ctypes.c_ulong(PR_CAP_AMBIENT_RAISE), ctypes.c_ulong(capability), 0, 0))
