@@ -1,0 +1,129 @@
+"""What a handler gets and gives back. Plain values: a unix socket, TCP, or a test in the same process can carry them.
+
+    Request ──handler──> Response   a complete answer
+                         Stream     headers at once, then pieces for as long as they come
+                         Upgrade    the connection itself, raw, to be given to a monitor
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+
+from pydocker.errors import InvalidParameter, PydockerError
+from pydocker.wire.http import Hijacked
+
+T = TypeVar("T")
+Version = tuple[int, int]
+
+NEWEST: Version = (1, 47)
+OLDEST: Version = (1, 24)
+JSON_LIMIT = 4 * 1024 * 1024  # bytes; a create request is some KiB
+JSON = {"Content-Type": "application/json"}
+
+# Docker reads a flag of a query as false for exactly these words, and as true for every other.
+_FALSE = frozenset({"", "0", "no", "false", "none"})
+
+
+class TooLarge(PydockerError):
+    """A body beyond the limit: it is refused, not cut (CVE-2024-41110 was a body that a check never saw)."""
+
+    status = 413
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call of the API. `parameters` come from the path, `query` has every value of every key, decoded."""
+
+    method: str
+    path: str
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Iterable[bytes] = ()
+    version: Version = NEWEST
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, key: str, default: str = "") -> str:
+        return self.query.get(key, [default])[0]
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        values = self.query.get(key)
+        return default if values is None else values[0].strip().lower() not in _FALSE
+
+    def number(self, key: str) -> int | None:
+        """A whole number of the query, None if it is not there. Raises InvalidParameter."""
+        text = self.text(key).strip()
+        if not text:
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            raise InvalidParameter(f"invalid {key} {text[:100]!r}: expected a whole number") from None
+
+    def seconds(self, key: str) -> float:
+        """A time of the query in seconds since the epoch (`1700000000.000000001`), 0.0 if it is not there."""
+        text = self.text(key).strip()
+        try:
+            value = float(text or 0)
+        except ValueError:
+            raise InvalidParameter(f"invalid {key} {text[:100]!r}: expected seconds since the epoch") from None
+        if not -1e12 < value < 1e12:  # nan compares false as well
+            raise InvalidParameter(f"invalid {key} {text[:100]!r}: out of range")
+        return value
+
+    def document(self) -> dict[str, object]:
+        """The body as a JSON object; an empty body is an empty object. Raises InvalidParameter, TooLarge."""
+        content = bytearray()
+        for piece in self.body:
+            content += piece
+            if len(content) > JSON_LIMIT:
+                raise TooLarge(f"request body larger than {JSON_LIMIT} bytes")
+        if not content:
+            return {}
+        try:
+            return msgspec.json.decode(content, type=dict[str, object])
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise InvalidParameter(f"invalid JSON: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A complete answer."""
+
+    status: int = 200
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer that goes on. `cancel` is called, from another thread, when the client has gone: it ends the pieces."""
+
+    pieces: Iterable[bytes]
+    content_type: str = "application/json"
+    cancel: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The connection leaves HTTP; `take` becomes the owner of its socket, on success and on failure alike."""
+
+    content_type: str
+    take: Callable[[Hijacked], None]
+
+
+Result = Response | Stream | Upgrade
+
+
+def reply(value: object, status: int = 200) -> Response:
+    """`value` (builtins and msgspec structs) as a JSON answer."""
+    return Response(status, msgspec.json.encode(value) + b"\n", JSON)
+
+
+def failure(error: PydockerError) -> Response:
+    """Docker's shape for every error: `{"message": …}`; 304 has no body."""
+    if error.status == 304:
+        return Response(304)
+    return Response(error.status, json.dumps({"message": str(error)}).encode() + b"\n", JSON)
