@@ -25,3 +25,17 @@ for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYDOCKER_CONFIG"
 def token() -> str:
     """This session's own word. Whatever a test names on the machine (cgroups, ids, networks) has to contain it."""
     return TOKEN
+
+
+NEXT = """\
+To try next:
+  pydocker run --rm -it demo sh    a shell in a container (`make demo` makes the image)
+  pydocker run --dry-run demo sh   every step that makes it, with its reason
+  make bench                       the speed, side by side with docker and podman
+  make help                        what else there is"""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """`make test` ends with what to try next, above pytest's own last line."""
+    if os.environ.get("PYDOCKER_NEXT") and exitstatus == pytest.ExitCode.OK:
+        terminalreporter.write_line(NEXT)

@@ -1,0 +1,93 @@
+# pydocker: what there is to do, each a target. `make` alone lists them.
+#
+# Everything that is installed by hand elsewhere is installed here: Debian packages (only those that are missing, so a
+# second run needs neither root nor a network) and a virtual environment in .venv with this checkout in it.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo test check bench install uninstall clean test-fresh
+
+# The system's Python where it is new enough: the python3 of a version manager may lack headers, and start slowly.
+PYTHON ?= $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+PREFIX ?= /usr/local
+PYTEST_OPTIONS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+HERE := $(CURDIR)
+UNITS := $(PREFIX)/lib/systemd/system
+
+# What the engine needs: a compiler and headers for python-prctl, libseccomp2 for pyseccomp, the tools of its later rooms.
+PACKAGES := ca-certificates gcc libc6-dev libcap-dev libseccomp2 python3-dev python3-venv iproute2 nftables busybox-static
+# What the tests run against. One that a distribution does not have costs the tests that need it, which say so.
+DOCKER = $(shell apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || echo docker.io)
+TEST_PACKAGES = $(DOCKER) docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages, and the virtual environment .venv
+	@tests/packages.sh need $(PACKAGES)
+	@$(MAKE) --silent --no-print-directory $(VENV)/.engine
+
+setup-tests: setup
+	@tests/packages.sh want $(TEST_PACKAGES)
+	@$(MAKE) --silent --no-print-directory $(VENV)/.tests
+
+demo: install ## run the main job: an image from busybox, and containers that show what a container is
+	@PATH="$(PREFIX)/bin:$$PATH" tests/demo.sh
+
+test: install setup-tests ## run every test (as root; without root: those that need none)
+	@PYDOCKER_NEXT=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: setup-tests ## run the linters and the tests that need no root
+	@$(BIN)/python -m pytest tests/unit $(PYTEST_OPTIONS)
+
+bench: install setup-tests ## compare the speed with Debian's docker.io and podman, where they are installed
+	@$(BIN)/python -m tests.bench
+
+test-fresh: ## make a bare Debian in a directory, clone this into it, and run demo and test there
+	@tests/packages.sh need debootstrap
+	@tests/fresh/run.sh
+
+install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
+	@install -d $(PREFIX)/bin
+	@for pair in pydocker:pydocker.cli pydocker-runtime:runtime.cli; do \
+	    printf '#!%s -I\nimport sys\nfrom %s import main\nsys.exit(main())\n' "$(HERE)/$(BIN)/python" "$${pair#*:}" \
+	        > "$(PREFIX)/bin/.$${pair%%:*}" && chmod 0755 "$(PREFIX)/bin/.$${pair%%:*}" && \
+	    mv "$(PREFIX)/bin/.$${pair%%:*}" "$(PREFIX)/bin/$${pair%%:*}" || exit 1; \
+	done
+	@if [ -d /run/systemd/system ]; then \
+	    install -d $(UNITS) && \
+	    sed 's,@BIN@,$(PREFIX)/bin,' pydocker/units/pydocker.service > $(UNITS)/pydocker.service && \
+	    cp pydocker/units/pydocker.socket $(UNITS)/pydocker.socket && \
+	    systemctl daemon-reload && systemctl enable --quiet --now pydocker.socket; \
+	fi
+
+uninstall: ## take away what install has put there (containers and images stay in /var/lib/pydocker)
+	@if [ -e $(UNITS)/pydocker.socket ] && [ -d /run/systemd/system ]; then \
+	    systemctl disable --quiet --now pydocker.socket pydocker.service; \
+	fi
+	@rm -f $(PREFIX)/bin/pydocker $(PREFIX)/bin/pydocker-runtime $(UNITS)/pydocker.service $(UNITS)/pydocker.socket
+	@if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+
+clean: ## remove what was made in this directory, .venv included
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp for each kind of dependencies: newer than pyproject.toml means installed.
+$(VENV)/.engine: pyproject.toml
+	@$(call environment,.)
+	@$(BIN)/python -m compileall -q pydocker runtime
+	@touch $@
+
+$(VENV)/.tests: pyproject.toml $(VENV)/.engine
+	@$(call environment,.[test])
+	@touch $@
+
+# A virtual environment whose Python still runs is kept (a new Debian release breaks the old one).
+define environment
+	if [ -z "$(PYTHON)" ]; then echo "no Python 3.11 or newer found: set PYTHON" >&2; exit 1; fi; \
+	case "$(HERE)" in *[[:space:]]*) echo "the path of this directory contains a space: $(HERE)" >&2; exit 1;; esac; \
+	$(BIN)/python -c pass 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
+endef
