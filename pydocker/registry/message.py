@@ -1,0 +1,79 @@
+"""What goes out and what comes back, and the three ways in which nothing does.
+
+    Unreachable   nobody there, or nobody we believe: no retry helps
+    NotTLS        somebody there who does not speak TLS: plain HTTP may be tried where that is allowed
+    Broken        it worked and then it did not: the next try may work
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from pydocker.errors import Unavailable
+
+PIECE = 256 * 1024  # bytes; smaller ones cost more per byte than a fast network does
+
+
+class Unreachable(Unavailable):
+    """The host gave no answer that could be used, and will not give another one."""
+
+
+class NotTLS(Unreachable):
+    """The host does not speak TLS."""
+
+
+class Broken(Unavailable):
+    """The connection broke, or the answer did not come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `body` is sent as a form."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    method: str = "GET"
+    body: str | None = field(default=None, repr=False)
+
+    def with_header(self, name: str, value: str) -> "Request":
+        return replace(self, headers={**self.headers, name: value})
+
+    def __str__(self) -> str:
+        """Go's words for it, as Docker prints them. Without the query: signed URLs carry secrets there."""
+        return f'{self.method.capitalize()} "{self.url.partition("?")[0]}"'
+
+
+class Answer(Protocol):
+    """What came back: the head at once, the body as it is read. Header names are case-insensitive."""
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body, undecoded, in pieces of at most 256 KiB. Raises Broken, after the last byte that did arrive."""
+
+    def close(self) -> None:
+        """Give the connection back (or up, if the body was not read to its end)."""
+
+
+def read(answer: Answer, limit: int) -> bytes:
+    """The whole body, at most `limit` bytes. Raises Unavailable for more, Broken for fewer than were declared."""
+    parts, total = [], 0
+    try:
+        for piece in answer.pieces():
+            total += len(piece)
+            if total > limit:
+                raise Unavailable(f"{answer.request}: the answer is longer than {limit} bytes")
+            parts.append(piece)
+    finally:
+        answer.close()
+    return b"".join(parts)

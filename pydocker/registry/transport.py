@@ -1,0 +1,153 @@
+"""One HTTP request, one answer. Redirects, retries and credentials are decided elsewhere, cookies are not had at all.
+
+requests' adapters are used without its Session: a Session follows redirects, reads ~/.netrc and keeps cookies, and is
+not made for threads. An adapter is a connection pool, and is. There is one for each origin, because each host may
+have certificates of its own.
+"""
+
+import re
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
+
+from pydocker import __version__
+from pydocker.registry import hosts, trust
+from pydocker.registry.failure import failure
+from pydocker.registry.message import PIECE, Answer, Request, Unreachable
+from pydocker.registry.patience import Patience
+
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+_OURS = {"User-Agent": f"pydocker/{__version__}", "Accept-Encoding": "identity"}  # digests are of the bytes as stored
+_THREADS = 16  # connections that one pool keeps: layers are fetched side by side
+
+
+class Transport:
+    """Connection pools for one repository's hosts; `close` ends them. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        access: Callable[[str], hosts.Access],
+        patience: Patience,
+        certificates: Sequence[Path] = trust.CERTIFICATES,
+    ) -> None:
+        self._access = access
+        self._patience = patience
+        self._certificates = certificates
+        self._pools: dict[tuple[str, str], _Pool] = {}
+        self._lock = threading.Lock()
+
+    def send(self, request: Request) -> Answer:
+        """Ask once. Raises Unreachable, NotTLS or Broken; PydockerError for a certificate file that cannot be used."""
+        pool = self._pool(request)
+        try:
+            outgoing = requests.Request(request.method, request.url, {**request.headers, **_OURS}, data=request.body)
+            timeout = (self._patience.connect, self._patience.read)
+            response = pool.send(outgoing.prepare(), stream=True, timeout=timeout, proxies=_proxies(request.url))
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            raise failure(error, request) from error
+        return _Response(request, response)
+
+    def close(self) -> None:
+        with self._lock:
+            pools = list(self._pools.values())
+            self._pools.clear()
+        for pool in pools:
+            pool.close()
+
+    def _pool(self, request: Request) -> "_Pool":
+        """The pool of the request's origin. What may not be spoken to has none."""
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("http", "https") or not _AUTHORITY.fullmatch(parts.netloc):
+            raise Unreachable(f"{request}: unsupported address")
+        with self._lock:
+            if (pool := self._pools.get((parts.scheme, parts.netloc))) is None:
+                access = self._access(parts.netloc)
+                if parts.scheme == "http" and not access.plain:
+                    raise Unreachable(f"{request}: plain http is refused, {parts.netloc} is not an insecure registry")
+                pool = self._pools[parts.scheme, parts.netloc] = self._make(parts.scheme, parts.netloc, access)
+            return pool
+
+    def _make(self, scheme: str, authority: str, access: hosts.Access) -> "_Pool":
+        if scheme == "http":
+            return _Pool(None)
+        return _Pool(trust.context(authority, verified=access.verified, certificates=self._certificates))
+
+
+class _Pool(HTTPAdapter):
+    """An adapter whose TLS settings are ours alone (requests would add certifi's authorities to them)."""
+
+    def __init__(self, settings: ssl.SSLContext | None) -> None:
+        self._settings = settings
+        super().__init__(pool_connections=1, pool_maxsize=_THREADS, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, ssl_context=self._settings)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, ssl_context=self._settings)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing is left to say: the context has it all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Response:
+    """requests' response as an Answer."""
+
+    request: Request
+    response: requests.Response
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
+
+    @property
+    def reason(self) -> str:
+        return self.response.reason or ""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.response.headers
+
+    def pieces(self) -> Iterator[bytes]:
+        ended = False
+        while not ended:
+            # read() would lose what a breaking connection delivered before; read1() hands over what is there
+            parts: list[bytes] = []
+            missing, broken = PIECE, None
+            while missing and not ended:
+                try:
+                    part = self.response.raw.read1(missing, decode_content=False)
+                except (HTTPError, OSError, ValueError) as error:
+                    broken, part = error, b""
+                ended = not part
+                parts.append(part)
+                missing -= len(part)
+            if missing < PIECE:
+                yield b"".join(parts)
+            if broken is not None:
+                raise failure(broken, self.request) from broken
+
+    def close(self) -> None:
+        self.response.close()
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """The environment's HTTPS_PROXY and NO_PROXY; never for loopback, as in Go."""
+    host = urlsplit(url).hostname or ""
+    return {} if hosts.is_loopback(host) else get_environ_proxies(url, no_proxy=None)
