@@ -74,7 +74,7 @@ def test_mypy() -> None:
 
 
 def test_imports_go_down_only() -> None:
-    run("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache")
+    run("-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache", "--no-logo")
 
 
 def test_one_importer_for_each_package(trees: dict[str, ast.Module]) -> None:
