@@ -8,6 +8,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 import msgspec
@@ -62,16 +63,16 @@ class Request:
         except ValueError:
             raise InvalidParameter(f"invalid {key} {text[:100]!r}: expected a whole number") from None
 
-    def seconds(self, key: str) -> float:
-        """A time of the query in seconds since the epoch (`1700000000.000000001`), 0.0 if it is not there."""
+    def nanoseconds(self, key: str) -> int:
+        """A time of the query, `1700000000.000000001` in seconds since the epoch, in nanoseconds; 0 if not given."""
         text = self.text(key).strip()
         try:
-            value = float(text or 0)
-        except ValueError:
+            value = Decimal(text or 0)
+        except InvalidOperation:
             raise InvalidParameter(f"invalid {key} {text[:100]!r}: expected seconds since the epoch") from None
-        if not -1e12 < value < 1e12:  # nan compares false as well
+        if not value.is_finite() or abs(value) > 10**12:
             raise InvalidParameter(f"invalid {key} {text[:100]!r}: out of range")
-        return value
+        return int(value * 10**9)
 
     def document(self) -> dict[str, object]:
         """The body as a JSON object; an empty body is an empty object. Raises InvalidParameter, TooLarge."""

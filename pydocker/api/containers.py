@@ -1,0 +1,147 @@
+"""Containers: create, list, inspect, start, stop and what else changes or shows one. Streams are in `streams`."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from pydocker.api import filters
+from pydocker.api.exchange import Request, Response, Result, reply
+from pydocker.api.router import Routes, no_content
+from pydocker.errors import InvalidParameter, NotFound, NotSupported
+from pydocker.model.container import Config, Container, ContainerId, HostConfig
+from pydocker.model.image import Image
+from pydocker.paths import Paths
+from pydocker.wire import containers as wire
+from pydocker.wire import requests
+from runtime.step import Step
+
+
+class Containers(Protocol):
+    """The backend: synchronous, thread-safe, raises pydocker.errors."""
+
+    def create(self, name: str | None, config: Config, host: HostConfig,
+               platform: str | None) -> tuple[ContainerId, list[str]]: ...
+    def get(self, ref: str) -> Container: ...
+    def start(self, ref: str) -> None: ...
+    def stop(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None: ...
+    def restart(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None: ...
+    def kill(self, ref: str, signal: str = "SIGKILL") -> None: ...
+    def rename(self, ref: str, name: str) -> None: ...
+    def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> None: ...
+    def resize(self, ref: str, height: int, width: int) -> None: ...
+    def plan(self, config: Config, host: HostConfig, platform: str | None) -> "tuple[Step[object], ...]": ...
+    def list(self, *, all: bool) -> list[Container]: ...
+
+
+class Backend(Protocol):
+    """What this noun needs of the engine."""
+
+    @property
+    def paths(self) -> Paths: ...
+    @property
+    def containers(self) -> Containers: ...
+    def resolve_image(self, name: str) -> Image: ...
+
+
+def create(backend: Backend, request: Request) -> Result:
+    body = requests.create(request.document())
+    id, warnings = backend.containers.create(request.text("name") or None, body.config, body.host,
+                                             request.text("platform") or None)
+    return reply({"Id": id, "Warnings": warnings}, 201)
+
+
+def plan(backend: Backend, request: Request) -> Result:
+    """Ours, for `run --dry-run`: what a start of such a container would do, and nothing of it done."""
+    body = requests.create(request.document())
+    steps = backend.containers.plan(body.config, body.host, request.text("platform") or None)
+    return reply([{"why": step.why, "manual": step.manual, "describe": step.describe(), "shell": step.shell()}
+                  for step in steps])
+
+
+def list_all(backend: Backend, request: Request) -> Result:
+    if request.flag("size"):
+        raise NotSupported("the size of containers is not supported yet")
+    chosen = filters.parse(request.text("filters"))
+    tests = filters.container_tests(chosen, lambda name: _image_id(backend, name), backend.containers.get)
+    limit = request.number("limit") or 0
+    everything = request.flag("all") or limit > 0 or "status" in chosen
+    found = [container for container in backend.containers.list(all=everything) if filters.passes(tests, container)]
+    now = time.time()
+    return reply([wire.summary(container, now) for container in found[:limit if limit > 0 else None]])
+
+
+def _image_id(backend: Backend, name: str) -> str | None:
+    try:
+        return backend.resolve_image(name).id
+    except (NotFound, InvalidParameter):
+        return None
+
+
+def inspect(backend: Backend, request: Request) -> Result:
+    if request.flag("size"):
+        raise NotSupported("the size of containers is not supported yet")
+    return reply(wire.inspect(backend.containers.get(request.parameters["id"]), backend.paths))
+
+
+def start(backend: Backend, request: Request) -> Result:
+    if request.text("checkpoint"):
+        raise NotSupported("checkpoints are not supported yet")
+    backend.containers.start(request.parameters["id"])
+    return no_content()
+
+
+def stop(backend: Backend, request: Request) -> Result:
+    backend.containers.stop(request.parameters["id"], request.number("t"), request.text("signal") or None)
+    return no_content()
+
+
+def restart(backend: Backend, request: Request) -> Result:
+    backend.containers.restart(request.parameters["id"], request.number("t"), request.text("signal") or None)
+    return no_content()
+
+
+def kill(backend: Backend, request: Request) -> Result:
+    backend.containers.kill(request.parameters["id"], request.text("signal") or "SIGKILL")
+    return no_content()
+
+
+def rename(backend: Backend, request: Request) -> Result:
+    backend.containers.rename(request.parameters["id"], request.text("name"))
+    return no_content()
+
+
+def remove(backend: Backend, request: Request) -> Result:
+    if request.flag("link"):
+        raise NotSupported("links are not supported yet")
+    backend.containers.remove(request.parameters["id"], force=request.flag("force"), volumes=request.flag("v"))
+    return no_content()
+
+
+def resize(backend: Backend, request: Request) -> Result:
+    set_size(request, lambda height, width: backend.containers.resize(request.parameters["id"], height, width))
+    return Response()
+
+
+def set_size(request: Request, apply: Callable[[int, int], None]) -> None:
+    """Call `apply(height, width)` with a terminal's size in characters, as `h` and `w` of the query give it."""
+    height, width = request.number("h"), request.number("w")
+    if height is None or width is None:
+        raise InvalidParameter("invalid size: h and w are needed")
+    if not (0 <= height <= 0xFFFF and 0 <= width <= 0xFFFF):  # ioctl_tty(2), struct winsize: two unsigned shorts
+        raise InvalidParameter(f"invalid size {height}x{width}: out of range")
+    apply(height, width)
+
+
+ROUTES: Routes[Backend] = (
+    ("GET", "/containers/json", list_all),
+    ("POST", "/containers/create", create),
+    ("POST", "/containers/plan", plan),
+    ("GET", "/containers/{id}/json", inspect),
+    ("POST", "/containers/{id}/start", start),
+    ("POST", "/containers/{id}/stop", stop),
+    ("POST", "/containers/{id}/restart", restart),
+    ("POST", "/containers/{id}/kill", kill),
+    ("POST", "/containers/{id}/rename", rename),
+    ("POST", "/containers/{id}/resize", resize),
+    ("DELETE", "/containers/{id}", remove),
+)
