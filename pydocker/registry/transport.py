@@ -8,6 +8,7 @@ have certificates of its own.
 import re
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from pydocker import __version__
 from pydocker.registry import hosts, trust
@@ -79,6 +80,8 @@ class Transport:
     def _make(self, scheme: str, authority: str, access: hosts.Access) -> "_Pool":
         if scheme == "http":
             return _Pool(None)
+        if not access.verified:  # the administrator's own decision: no need to print a warning at each request
+            warnings.simplefilter("ignore", InsecureRequestWarning)
         return _Pool(trust.context(authority, verified=access.verified, certificates=self._certificates))
 
 
