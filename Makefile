@@ -15,6 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERE := $(CURDIR)
 UNITS := $(PREFIX)/lib/systemd/system
+# Where systemd runs, and looks for units: not for an installation into some other prefix.
+SYSTEMD = [ -d /run/systemd/system ] && [ "$(PREFIX)" = /usr/local ]
 
 # What the engine needs: a compiler and headers for python-prctl, libseccomp2 for pyseccomp, the tools of its later rooms.
 PACKAGES := ca-certificates gcc libc6-dev libcap-dev libseccomp2 python3-dev python3-venv iproute2 nftables busybox-static
@@ -56,19 +58,20 @@ install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and
 	        > "$(PREFIX)/bin/.$${pair%%:*}" && chmod 0755 "$(PREFIX)/bin/.$${pair%%:*}" && \
 	    mv "$(PREFIX)/bin/.$${pair%%:*}" "$(PREFIX)/bin/$${pair%%:*}" || exit 1; \
 	done
-	@if [ -d /run/systemd/system ]; then \
+	@if $(SYSTEMD); then \
 	    install -d $(UNITS) && \
 	    sed 's,@BIN@,$(PREFIX)/bin,' pydocker/units/pydocker.service > $(UNITS)/pydocker.service && \
 	    cp pydocker/units/pydocker.socket $(UNITS)/pydocker.socket && \
-	    systemctl daemon-reload && systemctl enable --quiet --now pydocker.socket; \
+	    systemctl daemon-reload && systemctl enable --quiet --now pydocker.socket && \
+	    systemctl try-restart pydocker.service; \
 	fi
 
 uninstall: ## take away what install has put there (containers and images stay in /var/lib/pydocker)
-	@if [ -e $(UNITS)/pydocker.socket ] && [ -d /run/systemd/system ]; then \
-	    systemctl disable --quiet --now pydocker.socket pydocker.service; \
+	@if $(SYSTEMD) && [ -e $(UNITS)/pydocker.socket ]; then \
+	    systemctl disable --quiet --now pydocker.socket && systemctl stop pydocker.service; \
 	fi
 	@rm -f $(PREFIX)/bin/pydocker $(PREFIX)/bin/pydocker-runtime $(UNITS)/pydocker.service $(UNITS)/pydocker.socket
-	@if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+	@if $(SYSTEMD); then systemctl daemon-reload; fi
 
 clean: ## remove what was made in this directory, .venv included
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -89,5 +92,5 @@ define environment
 	if [ -z "$(PYTHON)" ]; then echo "no Python 3.11 or newer found: set PYTHON" >&2; exit 1; fi; \
 	case "$(HERE)" in *[[:space:]]*) echo "the path of this directory contains a space: $(HERE)" >&2; exit 1;; esac; \
 	$(BIN)/python -c pass 2>/dev/null || $(PYTHON) -m venv --clear $(VENV); \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --use-pep517 --editable '$(1)'
 endef
