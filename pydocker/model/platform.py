@@ -30,7 +30,7 @@ _KNOWN_SYSTEMS = frozenset((
     "windows",
 ))
 _SILENT_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}  # what an architecture means without a variant
-_COMPONENT = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _ATTESTATION = "vnd.docker.reference.type"  # the annotation with which BuildKit marks what is no image
 
 
