@@ -1,0 +1,169 @@
+"""A container's cgroup: one branch in each hierarchy of the host, used as one thing.
+
+It is a value (a few paths), so it can be kept in a state file, and opened again by another process at another place.
+"""
+
+import os
+
+import msgspec
+
+from runtime.cgroups import v1, v2
+from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove
+from runtime.cgroups.devices import container_rules, lines
+from runtime.cgroups.files import Settings, placed
+from runtime.cgroups.stats import Stats, oom_kills, stats
+from runtime.cgroups.steps import MakeCgroup, SetLimit
+from runtime.errors import InvalidSpec, StepFailed
+from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
+from runtime.step import Step, apply
+
+# v2's controllers that a container is given where the host has them.
+DELEGATED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
+
+
+class Cgroup(msgspec.Struct, frozen=True):
+    """`first` are the branches of cgroup v1, `second` is the one of v2; a hybrid host has both."""
+
+    first: tuple[v1.Branch, ...] = ()
+    second: v2.Branch | None = None
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The absolute directory in each hierarchy, by the hierarchy's name in /proc/self/cgroup ("" is v2)."""
+        return {branch.name: branch.directory for branch in self._branches()}
+
+    def steps(self, resources: LinuxResources | None) -> tuple[Step[object], ...]:
+        """All that makes the cgroup with these limits; purely. Raises InvalidSpec for what this host cannot do."""
+        resources = resources or LinuxResources()
+        directories = tuple(branch.directory for branch in self._branches())
+        first = self._first("cpuset")
+        inherit = (v1.InheritCpuset(first.mountpoint, first.directory),) if first else ()
+        return (MakeCgroup(directories), *inherit, *self._delegate(resources), *self.limits(resources),
+                *self._devices(resources.devices))
+
+    def limits(self, resources: LinuxResources) -> tuple[Step[object], ...]:
+        """The steps that write the limits, without the devices."""
+        first, second = self._settings(resources)
+        known = {name: branch for branch in self.first for name in branch.controllers}
+        old = (v1.SetLimit(directory=known[one.controller].directory, file=one.file, value=one.value,
+                           mountpoint=known[one.controller].mountpoint, controller=one.controller) for one in first)
+        new = (SetLimit(self.second.directory, one.file, one.value) for one in second if self.second)
+        return (*old, *new)
+
+    def create(self, resources: LinuxResources | None) -> None:
+        """Make it with these limits, or nothing at all. Raises InvalidSpec, StepFailed."""
+        apply(self.steps(resources), None)
+
+    def apply(self, resources: LinuxResources) -> None:
+        """Change the limits of a cgroup in use; devices only if there are rules. Raises InvalidSpec, StepFailed.
+
+        The kernel keeps memory <= memory and swap, and quota >= burst, at every moment. Which of two goes first depends
+        on what stands there now: what was refused is tried again after the others.
+        """
+        again = []
+        for step in self.limits(resources):
+            try:
+                step.apply(None)
+            except StepFailed:
+                again.append(step)
+        for step in again:
+            step.apply(None)
+        for step in self._devices(resources.devices) if resources.devices else ():
+            step.apply(None)
+
+    def enter(self, pid: int, *, beside: int | None = None) -> None:
+        """Move a process into it, in every hierarchy: before it does anything else, as its children follow it.
+
+        `beside` is the container's init where the process is another one (exec). The first move after a while of
+        silence costs 7 to 20 ms (the kernel waits for a grace period), every further one 0.03. Raises StepFailed.
+        """
+        if self.second:
+            self.second.enter(pid, beside)  # first of all: `kill` asks v2
+        for branch in self.first:
+            branch.enter(pid)
+
+    def processes(self) -> list[int]:
+        """The processes in it and in the cgroups below it, as far as this pid namespace has numbers for them."""
+        branch = self.second or next(iter(self.first), None)
+        return sorted(set(branch.processes())) if branch else []
+
+    def freeze(self) -> None:
+        """Stop all processes at once; they do not notice. Raises StepFailed."""
+        self._some_freezer().freeze()
+
+    def thaw(self) -> None:
+        """Let frozen processes go on. Raises StepFailed."""
+        self._some_freezer().thaw()
+
+    def kill(self) -> None:
+        """SIGKILL everything in it, however fast it forks; nothing if it is gone. Raises StepFailed."""
+        if self.second and self.second.can_kill:
+            self.second.kill()
+            return
+        branches = [branch for branch in self._branches() if os.path.exists(branch.directory)]
+        if not branches:
+            return
+        freezer = self._freezer()
+        if freezer and freezer.can_freeze:
+            kill_frozen(branches[-1], freezer)
+        else:
+            kill_each(branches[-1])
+
+    def oom_kills(self) -> int:
+        """How many of its processes the kernel has killed for want of memory; 0 if nobody counts."""
+        return oom_kills(self.first, self.second)
+
+    def stats(self) -> Stats:
+        """What it uses now. Raises StepFailed if it is gone."""
+        return stats(self.first, self.second)
+
+    def destroy(self) -> None:
+        """Remove it in every hierarchy, with what the container made below it; its processes have to be dead or dying.
+
+        Raises StepFailed after ten seconds in which a process stayed alive.
+        """
+        for branch in self._branches():
+            remove(branch.directory)
+
+    # Deciding
+
+    def _branches(self) -> tuple[v1.Branch | v2.Branch, ...]:
+        return (*self.first, self.second) if self.second else self.first
+
+    def _first(self, controller: str) -> v1.Branch | None:
+        return next((branch for branch in self.first if controller in branch.controllers), None)
+
+    def _freezer(self) -> Freezable | None:
+        """v1's freezer first: where it is mounted, v2's part may be an old one that cannot freeze."""
+        branch = self._first("freezer")
+        return v1.Freezer(branch) if branch else self.second
+
+    def _some_freezer(self) -> Freezable:
+        freezer = self._freezer()
+        if freezer is None:
+            raise StepFailed("freeze: this host has neither cgroup v2 nor v1's freezer mounted")
+        return freezer
+
+    def _settings(self, resources: LinuxResources) -> tuple[Settings, Settings]:
+        first = {name for branch in self.first for name in branch.controllers}
+        return placed(resources, first, set(self.second.controllers) if self.second else set())
+
+    def _delegate(self, resources: LinuxResources) -> tuple[Step[object], ...]:
+        """On a v2 host every controller is passed down, for its figures; beside v1 only what is asked for."""
+        if not self.second:
+            return ()
+        required = tuple(sorted({setting.controller for setting in self._settings(resources)[1]} & {*DELEGATED}))
+        offered = tuple(name for name in DELEGATED if name in self.second.controllers)
+        passed = required if self.first else tuple(dict.fromkeys((*required, *offered)))
+        if not passed:
+            return ()
+        return (v2.DelegateControllers(self.second.mountpoint, self.second.directory, passed, required),)
+
+    def _devices(self, asked: tuple[LinuxDeviceCgroup, ...]) -> tuple[Step[object], ...]:
+        """v1's device controller where there is one, else a program on v2. Without either, a container is not safe."""
+        rules = container_rules(asked)
+        if branch := self._first("devices"):
+            return (v1.LimitDevices(branch.mountpoint, branch.directory, lines(rules)),)
+        if self.second:
+            return (v2.FilterDevices(self.second.directory, rules),)
+        raise InvalidSpec("$.linux.resources.devices: this host has neither cgroup v2 nor v1's devices mounted")

@@ -1,0 +1,66 @@
+"""Memory: v1 limits memory, and memory and swap together; v2 limits memory, and swap alone."""
+
+from runtime.cgroups.settings import NO_LIMIT_V2, UNLIMITED, Setting, maximum, not_in_v2, row
+from runtime.errors import InvalidSpec
+from runtime.spec.resources import LinuxMemory, LinuxResources
+
+
+def memory_v1(resources: LinuxResources) -> tuple[Setting, ...]:
+    memory = resources.memory or LinuxMemory()
+    swap = memory.swap or None
+    if memory.limit == UNLIMITED and swap is None:
+        swap = UNLIMITED  # memory without a limit must not stay bound by an older limit on both together
+    _check_swap(memory.limit, swap)
+    _no_kernel_memory(memory)
+    return (
+        *row("memory", "memory.limit_in_bytes", memory.limit or None),
+        *row("memory", "memory.memsw.limit_in_bytes", swap),
+        *row("memory", "memory.soft_limit_in_bytes", memory.reservation or None),
+        *row("memory", "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp or None),
+        *row("memory", "memory.swappiness", _swappiness(memory.swappiness)),
+        *row("memory", "memory.oom_control", memory.disable_oom_killer or None),
+        *row("memory", "memory.use_hierarchy", memory.use_hierarchy or None),
+    )
+
+
+def memory_v2(resources: LinuxResources) -> tuple[Setting, ...]:
+    memory = resources.memory or LinuxMemory()
+    _no_kernel_memory(memory)
+    not_in_v2({"memory.kernelTCP": memory.kernel_tcp, "memory.disableOOMKiller": memory.disable_oom_killer,
+                "memory.swappiness": memory.swappiness is not None})
+    return (
+        *row("memory", "memory.max", maximum(memory.limit or None)),
+        *row("memory", "memory.swap.max", _swap_alone(memory.limit, memory.swap)),
+        *row("memory", "memory.low", maximum(memory.reservation or None)),
+    )
+
+
+def _swap_alone(limit: int | None, swap: int | None) -> str | None:
+    """v2's swap limit from v1's limit on memory and swap together."""
+    if not swap:
+        return NO_LIMIT_V2 if limit == UNLIMITED else None
+    _check_swap(limit, swap)
+    if swap == UNLIMITED:
+        return NO_LIMIT_V2
+    return str(swap - (limit or 0))
+
+
+def _check_swap(limit: int | None, swap: int | None) -> None:
+    """The two are one wish: a sum that is smaller than its part, or that has no part, cannot be had."""
+    if not swap or swap == UNLIMITED:
+        return
+    if not limit or limit == UNLIMITED:
+        raise InvalidSpec("$.linux.resources.memory.swap: a limit on swap needs a limit on memory")
+    if swap < limit:
+        raise InvalidSpec(f"$.linux.resources.memory.swap: {swap} is memory and swap together, and memory is {limit}")
+
+
+def _no_kernel_memory(memory: LinuxMemory) -> None:
+    if memory.kernel and memory.kernel != UNLIMITED:
+        raise InvalidSpec("$.linux.resources.memory.kernel: kernels no longer limit their own memory alone")
+
+
+def _swappiness(value: int | None) -> int | None:
+    if value is not None and value > 100:
+        raise InvalidSpec(f"$.linux.resources.memory.swappiness: {value} is more than 100")
+    return value

@@ -1,0 +1,97 @@
+"""Tasks, disks, huge pages, network classes, RDMA, and what the user wants written literally (v2's `unified`)."""
+
+import re
+from collections.abc import Callable
+
+from runtime.cgroups.settings import NO_LIMIT_V2, Setting, not_in_v2, row
+from runtime.errors import InvalidSpec
+from runtime.spec.resources import LinuxBlockIO, LinuxResources
+
+
+def pids(resources: LinuxResources) -> tuple[Setting, ...]:
+    if resources.pids is None:
+        return ()
+    limit = resources.pids.limit
+    return row("pids", "pids.max", str(limit) if limit > 0 else NO_LIMIT_V2)
+
+
+# The rates of a block device: the field, v1's file, v2's key in io.max.
+THROTTLES = (
+    ("throttle_read_bps_device", "blkio.throttle.read_bps_device", "rbps"),
+    ("throttle_write_bps_device", "blkio.throttle.write_bps_device", "wbps"),
+    ("throttle_read_iops_device", "blkio.throttle.read_iops_device", "riops"),
+    ("throttle_write_iops_device", "blkio.throttle.write_iops_device", "wiops"),
+)
+
+
+def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
+    block = resources.block_io or LinuxBlockIO()
+    rows = [*row("blkio", "blkio.weight", block.weight or None),
+            *row("blkio", "blkio.leaf_weight", block.leaf_weight or None)]
+    for device in block.weight_device:
+        rows += row("blkio", "blkio.weight_device", _on(device.major, device.minor, device.weight))
+        rows += row("blkio", "blkio.leaf_weight_device", _on(device.major, device.minor, device.leaf_weight))
+    for field, file, _ in THROTTLES:
+        for throttle in getattr(block, field):
+            rows += row("blkio", file, f"{throttle.major}:{throttle.minor} {throttle.rate}")
+    return tuple(rows)
+
+
+def io_v2(resources: LinuxResources) -> tuple[Setting, ...]:
+    block = resources.block_io or LinuxBlockIO()
+    not_in_v2({"blockIO.leafWeight": block.leaf_weight,
+                "blockIO.weightDevice.leafWeight": any(device.leaf_weight for device in block.weight_device)})
+    rows = list(row("io", "io.weight", _io_weight(block.weight or None)))
+    for device in block.weight_device:
+        rows += row("io", "io.weight", _on(device.major, device.minor, _io_weight(device.weight)))
+    for field, _, key in THROTTLES:
+        for throttle in getattr(block, field):
+            rows += row("io", "io.max", f"{throttle.major}:{throttle.minor} {key}={throttle.rate or NO_LIMIT_V2}")
+    return tuple(rows)
+
+
+def _on(major: int, minor: int, value: int | None) -> str | None:
+    return None if value is None else f"{major}:{minor} {value}"
+
+
+def _io_weight(weight: int | None) -> int | None:
+    """10..1000 stretched to 1..10000, linearly (runc, ConvertBlkIOToIOWeightValue)."""
+    return None if weight is None else 1 + (max(weight, 10) - 10) * 9999 // 990
+
+
+def hugetlb(file: str) -> Callable[[LinuxResources], tuple[Setting, ...]]:
+    def settings(resources: LinuxResources) -> tuple[Setting, ...]:
+        rows: tuple[Setting, ...] = ()
+        for limit in resources.hugepage_limits:
+            if not re.fullmatch(r"[0-9]+[KMG]B", limit.page_size, re.ASCII):
+                raise InvalidSpec(f"$.linux.resources.hugepageLimits: {limit.page_size!r} is not a size like 2MB")
+            rows += row("hugetlb", file.format(limit.page_size), limit.limit)
+        return rows
+    return settings
+
+
+def net_cls(resources: LinuxResources) -> tuple[Setting, ...]:
+    return row("net_cls", "net_cls.classid", resources.network.class_id) if resources.network else ()
+
+
+def net_prio(resources: LinuxResources) -> tuple[Setting, ...]:
+    priorities = resources.network.priorities if resources.network else ()
+    return tuple(row for one in priorities
+                 for row in row("net_prio", "net_prio.ifpriomap", f"{one.name} {one.priority}"))
+
+
+def rdma(resources: LinuxResources) -> tuple[Setting, ...]:
+    rows: tuple[Setting, ...] = ()
+    for device, limits in sorted(resources.rdma.items()):
+        asked = (("hca_handle", limits.hca_handles), ("hca_object", limits.hca_objects))
+        words = " ".join(f"{key}={value}" for key, value in asked if value is not None)
+        rows += row("rdma", "rdma.max", f"{device} {words}" if words else None)
+    return rows
+
+
+def unified(resources: LinuxResources) -> tuple[Setting, ...]:
+    """What the user wants written literally. A name with a slash would be a file of somebody else's cgroup."""
+    for file in resources.unified:
+        if not re.fullmatch(r"[a-z0-9_]+(\.[A-Za-z0-9_]+)+", file, re.ASCII) or file.startswith("cgroup."):
+            raise InvalidSpec(f"$.linux.resources.unified: {file!r} is not a controller's file")
+    return tuple(row for file, value in resources.unified.items() for row in row(file.split(".")[0], file, value))

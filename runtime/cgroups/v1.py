@@ -1,0 +1,176 @@
+"""cgroup v1: a tree of cgroups for each controller, and a process has a place in each of them.
+
+cgroupspy knows the files of v1's controllers. Its `Node`s are chained here from the mount point to the one directory
+that is ours; its `Tree` would walk all cgroups of the host first. It has no classes for pids, freezer, hugetlb and the
+named hierarchies: those get its plain `Controller`, which reads and writes files by their name.
+"""
+
+import errno
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+from cgroupspy.controllers import Controller  # type: ignore[import-untyped]
+from cgroupspy.nodes import Node  # type: ignore[import-untyped]
+
+from runtime.cgroups import steps
+from runtime.cgroups.branch import FREEZING, NAP, all_members, refused
+from runtime.cgroups.steps import levels
+from runtime.errors import StepFailed
+from runtime.step import Step
+
+
+class Mountpoint(Node):  # type: ignore[misc]
+    """The root of a hierarchy, wherever it is mounted and however the directory is called there."""
+
+    def __init__(self, mountpoint: str, controller: str) -> None:
+        self._controller_name = controller.encode()
+        super().__init__(mountpoint)
+
+    def _get_node_type(self) -> bytes:
+        return bytes(self.NODE_CONTROLLER_ROOT)
+
+    def _get_controller_type(self) -> bytes | None:
+        return self._controller_name if self._controller_name in self.CONTROLLERS else None
+
+
+def controller(mountpoint: str, directory: str, name: str) -> Any:
+    """cgroupspy's controller object for one directory of a hierarchy."""
+    node: Node = Mountpoint(mountpoint, name)
+    for part in Path(directory).relative_to(mountpoint).parts:
+        node = Node(part, parent=node)
+    return node.controller or Controller(node)
+
+
+@contextmanager
+def _naming(what: str, path: str) -> Iterator[None]:
+    """cgroupspy opens with O_CREAT, so that a missing file says EACCES: look, and name what was to be done."""
+    try:
+        yield
+    except OSError as error:
+        missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        raise refused(f"{what} {path}", error if os.path.exists(path) else missing) from error
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """A cgroup in one v1 hierarchy."""
+
+    mountpoint: str
+    controllers: tuple[str, ...]
+    directory: str
+
+    @property
+    def name(self) -> str:
+        return ",".join(self.controllers)
+
+    def controller(self, name: str = "") -> Any:
+        """cgroupspy's object for one of the controllers of this hierarchy."""
+        return controller(self.mountpoint, self.directory, name or self.controllers[0])
+
+    def enter(self, pid: int) -> None:
+        with _naming(f"move process {pid} by", os.path.join(self.directory, "cgroup.procs")):
+            self.controller().procs = [pid]
+
+    def processes(self) -> list[int]:
+        return all_members(self.directory)
+
+
+class Freezer(msgspec.Struct, frozen=True):
+    """v1's only way to stop or kill a whole cgroup: its processes do not run while they are frozen, so none can
+    fork."""
+
+    branch: Branch
+
+    def freeze(self) -> None:
+        """Stop all processes. Raises StepFailed if the kernel cannot stop one (in an uninterruptible wait)."""
+        deadline = time.monotonic() + FREEZING
+        while True:
+            self._order("FROZEN")
+            if self._state() == "FROZEN":
+                return
+            if time.monotonic() > deadline:
+                self._order("THAWED")
+                raise StepFailed(f"freeze {self.branch.directory}: a process in it cannot be stopped (freezer)")
+            time.sleep(NAP)
+
+    def thaw(self) -> None:
+        """Let them run again. Raises StepFailed."""
+        self._order("THAWED")
+
+    @property
+    def can_freeze(self) -> bool:
+        return os.path.exists(os.path.join(self.branch.directory, "freezer.state"))
+
+    def _order(self, state: str) -> None:
+        with _naming(f"write {state} to", os.path.join(self.branch.directory, "freezer.state")):
+            self.branch.controller("freezer").set_property(b"freezer.state", state)
+
+    def _state(self) -> str:
+        with _naming("read", os.path.join(self.branch.directory, "freezer.state")):
+            return str(self.branch.controller("freezer").get_property(b"freezer.state"))
+
+
+class SetLimit(steps.SetLimit, frozen=True):
+    """One value into one file of a v1 controller, through cgroupspy."""
+
+    mountpoint: str
+    controller: str
+
+    def apply(self, at: object) -> None:
+        with _naming(f"write {self.value!r} to", os.path.join(self.directory, self.file)):
+            controller(self.mountpoint, self.directory, self.controller).set_property(self.file.encode(), self.value)
+
+
+class InheritCpuset(Step[object], frozen=True):
+    """A new v1 cpuset has no CPUs and no memory nodes, and no process can be moved into such a one."""
+
+    why: ClassVar[str] = "cgroup v1 starts a cpuset empty; each level takes its parent's CPUs and memory nodes"
+    manual: ClassVar[str] = "cpuset(7)"
+    mountpoint: str
+    directory: str
+
+    def describe(self) -> str:
+        return f"give the cpuset {self.directory} the CPUs and memory nodes of the cgroups above"
+
+    def shell(self) -> str:
+        loop = "for f in cpuset.cpus cpuset.mems; do grep -q . $c/$f || cat $c/../$f > $c/$f; done"
+        return f"for c in {shlex.join(levels(self.mountpoint, self.directory)[1:])}; do {loop}; done"
+
+    def apply(self, at: object) -> None:
+        above, *rest = levels(self.mountpoint, self.directory)
+        for level in rest:
+            parent, own = (controller(self.mountpoint, path, "cpuset") for path in (above, level))
+            with _naming("inherit CPUs and memory nodes in", level):
+                own.cpus = own.cpus or parent.cpus
+                own.mems = own.mems or parent.mems
+            above = level
+
+
+class LimitDevices(Step[object], frozen=True):
+    """The lines for devices.deny and devices.allow, in order."""
+
+    why: ClassVar[str] = "a container may make device nodes (CAP_MKNOD); it must not be able to open the host's disks"
+    manual: ClassVar[str] = "cgroups(7), devices; kernel Documentation/admin-guide/cgroup-v1/devices.rst"
+    mountpoint: str
+    directory: str
+    lines: tuple[tuple[str, str], ...]
+
+    def describe(self) -> str:
+        words = ", ".join(f"{file.removeprefix('devices.')} {'all' if line == 'a' else line}"
+                          for file, line in self.lines)
+        return f"decide on the devices of {self.directory}: {words}"
+
+    def shell(self) -> str:
+        return "; ".join(f"echo {shlex.quote(line)} > {shlex.quote(os.path.join(self.directory, file))}"
+                         for file, line in self.lines)
+
+    def apply(self, at: object) -> None:
+        devices = controller(self.mountpoint, self.directory, "devices")
+        for file, line in self.lines:
+            with _naming(f"write {line!r} to", os.path.join(self.directory, file)):
+                devices.set_property(file.encode(), line)

@@ -1,0 +1,163 @@
+"""cgroup v2: one tree for all controllers. A cgroup has a controller's files only if its parent passes it on.
+
+A cgroup with controllers for its children must hold no process itself, only the root is exempt (cgroups(7), "no
+internal processes" rule); so a container's parent cgroup (`/pydocker`) stays empty. Since Linux 5.2 a cgroup can be
+frozen, since 5.14 killed at one go: both are files of every cgroup, also where v1 has all the controllers.
+"""
+
+import errno
+import os
+import shlex
+import time
+from contextlib import ExitStack
+from typing import ClassVar
+
+import msgspec
+
+from runtime.cgroups import program
+from runtime.cgroups.branch import FREEZING, NAP, all_members, read, refused, tree, write
+from runtime.cgroups.devices import Rule
+from runtime.cgroups.steps import levels
+from runtime.errors import StepFailed
+from runtime.linux import bpf, descriptors
+from runtime.step import Step
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """A cgroup in the v2 hierarchy. `controllers` are those that the hierarchy's root offers."""
+
+    mountpoint: str
+    controllers: tuple[str, ...]
+    directory: str
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    def enter(self, pid: int, beside: int | None = None) -> None:
+        """Move a process into the cgroup.
+
+        A container that runs systemd moves its own processes further down and passes controllers on; its cgroup then
+        takes no process any more (EBUSY). For exec there is the place where `beside`, the container's init, went to.
+        """
+        try:
+            descriptors.write(os.path.join(self.directory, "cgroup.procs"), str(pid).encode())
+        except OSError as error:
+            place = self._cgroup_of(beside) if error.errno == errno.EBUSY and beside is not None else self.directory
+            if place == self.directory:
+                raise refused(f"move process {pid} into cgroup {place}", error) from error
+            write(place, "cgroup.procs", str(pid))
+
+    def processes(self) -> list[int]:
+        return all_members(self.directory)
+
+    def freeze(self) -> None:
+        """Stop all processes. Raises StepFailed if the kernel cannot stop one."""
+        write(self.directory, "cgroup.freeze", "1")
+        deadline = time.monotonic() + FREEZING
+        while "frozen 1" not in read(self.directory, "cgroup.events").splitlines():
+            if time.monotonic() > deadline:
+                self.thaw()
+                raise StepFailed(f"freeze {self.directory}: a process in it cannot be stopped (cgroup.freeze)")
+            time.sleep(NAP)
+
+    def thaw(self) -> None:
+        """Let them run again. Raises StepFailed."""
+        write(self.directory, "cgroup.freeze", "0")
+
+    @property
+    def can_freeze(self) -> bool:
+        return os.path.exists(os.path.join(self.directory, "cgroup.freeze"))
+
+    @property
+    def can_kill(self) -> bool:
+        """Whether there is a file that kills all: not before Linux 5.14."""
+        return os.path.exists(os.path.join(self.directory, "cgroup.kill"))
+
+    def kill(self) -> None:
+        """SIGKILL all processes in and below it, those that are just being forked included. Raises StepFailed."""
+        write(self.directory, "cgroup.kill", "1")
+
+    def _cgroup_of(self, pid: int) -> str:
+        """Where in this container's part of the tree a process is; the container's own cgroup if it is elsewhere."""
+        listed = descriptors.read(f"/proc/{pid}/cgroup").decode(errors="surrogateescape")
+        path = next((line[3:] for line in listed.splitlines() if line.startswith("0::")), "/")
+        return next((cgroup for cgroup in tree(self.directory) if cgroup == self.mountpoint + path), self.directory)
+
+
+class DelegateControllers(Step[object], frozen=True):
+    """a controller works in a cgroup only if all cgroups above pass it on to their children.
+
+    `required` ones must come through; the others are passed on where the kernel lets us, for the figures they give.
+    """
+
+    why: ClassVar[str] = "in cgroup v2 each level has to pass controllers on to the one below"
+    manual: ClassVar[str] = "cgroups(7), cgroup.subtree_control"
+    mountpoint: str
+    directory: str
+    controllers: tuple[str, ...]
+    required: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return f"pass the controllers {', '.join(self.controllers)} down to {self.directory}"
+
+    def shell(self) -> str:
+        words = " ".join(f"+{name}" for name in self.controllers)
+        return f"for level in {shlex.join(self._levels())}; do echo {words} > $level/cgroup.subtree_control; done"
+
+    def apply(self, at: object) -> None:
+        for level in self._levels():
+            present = read(level, "cgroup.subtree_control").split()
+            for name in self.controllers:
+                if name not in present:
+                    self._pass_on(level, name)
+
+    def _pass_on(self, level: str, name: str) -> None:
+        try:
+            write(level, "cgroup.subtree_control", f"+{name}")
+        except StepFailed as refused:
+            # EBUSY: processes live in this very level, or (cpu) realtime processes somewhere below. ENOENT: not
+            # offered.
+            if name in self.required:
+                raise StepFailed(f"{refused}: the {name} limit that was asked for cannot be set") from refused
+
+    def _levels(self) -> list[str]:
+        return levels(self.mountpoint, self.directory)[:-1]
+
+
+class FilterDevices(Step[object], frozen=True):
+    """the rules as an eBPF program, which takes the place of the one of an earlier call.
+
+    The program goes away with the cgroup.
+    """
+
+    why: ClassVar[str] = "a container may make device nodes (CAP_MKNOD); it must not be able to open the host's disks"
+    manual: ClassVar[str] = "bpf(2), BPF_PROG_TYPE_CGROUP_DEVICE"
+    directory: str
+    rules: tuple[Rule, ...]
+
+    def describe(self) -> str:
+        words = ", ".join(f"{'allow' if rule.allow else 'deny'} {rule.line}" for rule in self.rules)
+        return f"attach an eBPF program to {self.directory} that decides on devices: {words}"
+
+    def shell(self) -> str:
+        return (f"bpftool prog load devices.o /sys/fs/bpf/devices type cgroup/dev && bpftool cgroup attach "
+                f"{shlex.quote(self.directory)} device pinned /sys/fs/bpf/devices multi")
+
+    def apply(self, at: object) -> None:
+        try:
+            with ExitStack() as descriptors:
+                cgroup = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                descriptors.callback(os.close, cgroup)
+                new = bpf.load_device_program(program.code(self.rules))
+                descriptors.callback(os.close, new)
+                older = bpf.device_programs(cgroup)
+                for old in older:
+                    descriptors.callback(os.close, old)
+                # The new one before the old ones go: there is no moment without a filter.
+                bpf.attach_device_program(cgroup, new)
+                for old in older:
+                    bpf.detach_device_program(cgroup, old)
+        except OSError as error:
+            raise StepFailed(f"cgroup {self.directory}: {error.filename}: {(error.strerror or '').lower()} (bpf(2))"
+                             ) from error
