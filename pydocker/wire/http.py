@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 import h11
 
-PIECE = 256 * 1024  # bytes for one recv(2)
-HEAD_LIMIT = 64 * 1024  # bytes of request line and headers; X-Registry-Auth with a token may have some KiB
+PIECE = 64 * 1024  # bytes for one recv(2)
+# Bytes of request line and headers (X-Registry-Auth with a token may have some KiB). h11 counts what is not complete
+# yet, so one PIECE more may pass.
+HEAD_LIMIT = 64 * 1024
 UPGRADE_HEADERS = {"Connection": "Upgrade", "Upgrade": "tcp"}
 RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
@@ -56,15 +58,17 @@ class _Connection:
     def __init__(self, connected: socket.socket, role: type[h11.CLIENT] | type[h11.SERVER]) -> None:
         self.socket = connected
         self._h11 = h11.Connection(role, max_incomplete_event_size=HEAD_LIMIT)
+        self._given_away = False
 
     def close(self) -> None:
-        self.socket.close()
+        if not self._given_away:
+            self.socket.close()
 
     def hijack(self) -> Hijacked:
         """Give the socket away: from here on, closing this connection is the taker's business."""
         leftover, _ = self._h11.trailing_data
-        taken, self.socket = self.socket, socket.socket()  # a fresh, unconnected one: close() stays harmless
-        return Hijacked(taken, leftover)
+        self._given_away = True
+        return Hijacked(self.socket, leftover)
 
     def _event(self) -> h11.Event | type[h11.PAUSED]:
         try:

@@ -34,10 +34,7 @@ class _Create(Config, frozen=True, kw_only=True):
 
 def create(body: Object) -> CreateBody:
     """Decode a create request. Raises InvalidParameter with the JSON path, NotSupported with the field's name."""
-    body = _without_nulls(body)
-    # Go's type for these two, StrSlice, takes a lone string as well.
-    body = {name: [value] if name in ("Cmd", "Entrypoint") and isinstance(value, str) else value
-            for name, value in body.items()}
+    body = {name: _spelled_out(name, value) for name, value in _without_nulls(body).items()}
     decoded = _convert(body, _Create)
     _refuse_unknown("", _rest(body, _Create, {"NetworkingConfig"}))
     _refuse_unknown("HostConfig.", _rest(_object(body, "HostConfig"), HostConfig))
@@ -59,6 +56,15 @@ def execute(body: Object) -> ExecConfig:
 def convert(body: Object, type: type[T]) -> T:
     """Decode a small body whose every field is in `type`."""
     return _convert(_without_nulls(body), type)
+
+
+def _spelled_out(name: str, value: object) -> object:
+    if name in ("Cmd", "Entrypoint") and isinstance(value, str):
+        return [value]  # Go's type for these two, StrSlice, takes a lone string as well
+    if name == "HostConfig" and isinstance(value, dict) and isinstance(log := value.get("LogConfig"), dict):
+        # An empty driver is the engine's default one, which the model has as its own default.
+        return {**value, "LogConfig": {key: inner for key, inner in log.items() if inner}}
+    return value
 
 
 def _convert(body: Object, type: type[T]) -> T:
