@@ -35,10 +35,13 @@ setup-tests: setup
 	@tests/packages.sh want $(TEST_PACKAGES)
 	@$(MAKE) --silent --no-print-directory $(VENV)/.tests
 
+# Without root nothing can be installed outside of this directory, and there is nothing to install it for.
+ROOT := $(filter 0,$(shell id -u))
+
 demo: install ## run the main job: an image from busybox, and containers that show what a container is
 	@PATH="$(PREFIX)/bin:$$PATH" tests/demo.sh
 
-test: install setup-tests ## run every test (as root; without root: those that need none)
+test: $(if $(ROOT),install) setup-tests ## run every test (as root; without root: those that need none)
 	@PYDOCKER_NEXT=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: setup-tests ## run the linters and the tests that need no root

@@ -8,7 +8,7 @@ Everything is read from the kernel and the disk, before a test and after it, and
     cgroups      directories in every hierarchy whose path carries the session's token
     processes    alive, and of this session: started with its marker in the environment, or in its mount namespace,
                  or with a mount that comes from its directories (a container's init has the image's environment only)
-    namespaces   network namespaces that such a process or a mount holds, and names below /run/netns
+    namespaces   network namespaces that such a process holds, or a mount (`ip netns add` makes one)
     files        names below the roots of the test's engines; the contents of unpacked layers count as one thing
 
 A process may need a moment to leave, so `settled` looks again until nothing is left or its patience ends.
@@ -131,7 +131,7 @@ def ancestors(pid: int) -> Iterator[int]:
 
 
 def network_namespaces(processes: tuple[str, ...]) -> Iterator[str]:
-    """Those of the session's processes, those pinned by a mount, and those with a name of `ip netns`."""
+    """Those of the session's processes, and those pinned by a mount, which is how `ip netns` names them."""
     here = _link(os.getpid(), "ns/net")
     for process in processes:
         name = _link(int(process.split()[0]), "ns/net")

@@ -58,7 +58,7 @@ unset root source work name
 echo 'cloning'
 git -c safe.directory='*' clone --quiet /mnt/source /root/pydocker
 cd /root/pydocker
-for target in demo test; do
+for target in $TARGETS; do
     echo "make $target"
     make "$target" </dev/null
 done

@@ -5,7 +5,8 @@
 #   run.sh [DIRECTORY]     keeps nothing; DIRECTORY is where the root file system goes (default: below /var/tmp)
 #
 # What this machine knows about where packages come from (apt's sources and proxies, pip's settings, certificates) is
-# handed on as it is; everything else is as the distribution has it. SUITE chooses another release of Debian.
+# handed on as it is; everything else is as the distribution has it. SUITE chooses another release of Debian, TARGETS
+# what is made there.
 set -eu
 
 [ "$(id -u)" -eq 0 ] || { echo 'only root can make a root file system and namespaces: sudo make test-fresh' >&2; exit 1; }
@@ -96,6 +97,7 @@ hierarchies >"$work/hierarchies"
 
 export root source work name
 env -i $(tr '\n' ' ' <"$work/environment") root="$root" source="$source" work="$work" name="$name" \
+    TARGETS="${TARGETS:-demo test}" \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     sh -c 'while read -r hierarchy; do echo $$ >"$hierarchy/$name/cgroup.procs"; done <"$work/hierarchies"
            exec unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup "$0"' \

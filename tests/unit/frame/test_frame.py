@@ -43,13 +43,13 @@ def test_the_readmes_two_commands() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     assert "sudo make demo" in readme
     assert "sudo make test" in readme
-    assert "exec make test" in (CHECKOUT / ".ci/run").read_text()
+    assert "sudo make test" in (CHECKOUT / ".ci/run").read_text()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_are_executable_and_parse(script: str) -> None:
     assert (CHECKOUT / script).stat().st_mode & 0o111
-    run("sh", "-n", script)
+    run((CHECKOUT / script).read_text().splitlines()[0].removeprefix("#!"), "-n", script)
 
 
 def test_the_vagrantfile_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
