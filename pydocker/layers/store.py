@@ -1,0 +1,164 @@
+"""The unpacked layers: `layers/<chain id>/{diff, record.json}`, each complete or not there.
+
+    tmp/layer-<random>/     a draft, locked (flock) by whoever works on it
+       diff/                what the archive becomes
+       result.json          what the unpacker found out
+           │ inherit; sync the file system; write record.json; rename
+    layers/<chain id>/      from here on it never changes
+
+A rename is atomic, so a crash leaves a draft, and a draft without a living owner is taken away by the next sweep.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+import msgspec
+
+from pydocker.errors import NotFound
+from pydocker.layers.foreman import DIFF, RESULT, Result
+from pydocker.layers.inherit import inherit
+from pydocker.model import digest
+from pydocker.model.digest import Digest
+from pydocker.paths import Paths
+from pydocker.storage import documents
+from runtime.linux.syncfs import syncfs
+
+_RECORD = "record.json"
+_DRAFT = "layer-"
+
+
+class LayerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a layer without walking it. `size` in bytes of all its regular files."""
+
+    diff_id: Digest
+    parent: Digest | None
+    size: int
+    entries: int
+
+
+def chain_ids(diff_ids: Iterable[Digest]) -> tuple[Digest, ...]:
+    """The chain id of each layer, lowest first (OCI image spec, config.md, "Layer ChainID")."""
+    found: list[Digest] = []
+    for diff_id in diff_ids:
+        found.append(digest.of(f"{found[-1]} {diff_id}".encode()) if found else diff_id)
+    return tuple(found)
+
+
+class Draft:
+    """A layer in the making: a locked directory, which vanishes unless it was committed. A context manager."""
+
+    def __init__(self, temporary: Path) -> None:
+        self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
+        os.mkdir(self.path, 0o700)
+        self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        os.mkdir(self.path / DIFF, 0o755)
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        os.close(self.lock)
+        _remove_free(self.path, wait=True)
+
+
+class LayerStore:
+    """All layers below one data root. Holds no state: any number of them, in any process, see the same."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._layers, self._temporary = paths.layers, paths.temporary
+
+    def diff(self, chain: Digest) -> Path:
+        """The directory of a layer, for an overlay's stack. Raises NotFound if it is not there."""
+        path = self._directory(chain) / DIFF
+        if not path.is_dir():
+            raise NotFound(f"no such layer: {chain}")
+        return path
+
+    def has(self, chain: Digest) -> bool:
+        """Whether the layer is there, complete."""
+        return self._directory(chain).is_dir()
+
+    def record(self, chain: Digest) -> LayerRecord:
+        """Raises NotFound."""
+        try:
+            return documents.read(self._directory(chain) / _RECORD, LayerRecord)
+        except FileNotFoundError:
+            raise NotFound(f"no such layer: {chain}") from None
+
+    def __iter__(self) -> Iterator[Digest]:
+        """The chain ids of all layers."""
+        return (Digest(f"sha256:{name}") for name in os.listdir(self._layers))
+
+    def draft(self) -> Draft:
+        """Begin a layer."""
+        return Draft(self._temporary)
+
+    def settle(self, draft: Draft, result: Result, diff_id: Digest, below: Sequence[Digest],
+               drafts: Mapping[Digest, Draft] = MappingProxyType({})) -> None:
+        """Make the draft, whose archive had the digest `diff_id`, complete for its place on top of `below`.
+
+        Layers of `below` that are not committed yet have to be in `drafts`, settled.
+        """
+        unpacked = result.unpacked
+        stack = [drafts[chain].path / DIFF if chain in drafts else self.diff(chain) for chain in below]
+        inherit(draft.path / DIFF, unpacked.implied, stack)
+        os.unlink(draft.path / RESULT)
+        record = LayerRecord(diff_id=diff_id, parent=below[-1] if below else None, size=unpacked.size,
+                             entries=unpacked.entries)
+        documents.write(draft.path / _RECORD, record, durable=False)  # `sync` comes before `commit`
+
+    def commit(self, draft: Draft, chain: Digest) -> None:
+        """Give the settled and synced draft its name. If another pull was faster, its layer stays and this one goes."""
+        try:
+            os.rename(draft.path, self._directory(chain))
+        except OSError:
+            if not self.has(chain):
+                raise
+
+    def sync(self) -> None:
+        """Put everything on disk that was written so far: what is named after this survives a power cut."""
+        fd = os.open(self._layers, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syncfs(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, chain: Digest) -> None:
+        """Take a layer away that nothing refers to. It is renamed first, so that it is never seen half removed."""
+        gone = self._temporary / f"{_DRAFT}{os.urandom(8).hex()}"
+        os.rename(self._directory(chain), gone)
+        shutil.rmtree(gone)
+
+    def sweep(self, kept: Iterable[Digest]) -> tuple[Digest, ...]:
+        """Remove abandoned drafts, and layers that are not in `kept`; returns these layers' chain ids."""
+        for name in os.listdir(self._temporary):
+            if name.startswith(_DRAFT):
+                _remove_free(self._temporary / name, wait=False)
+        orphans = tuple(set(self) - set(kept))
+        for chain in orphans:
+            self.remove(chain)
+        return orphans
+
+    def _directory(self, chain: Digest) -> Path:
+        return self._layers / digest.encoded(digest.parse(chain))
+
+
+def _remove_free(path: Path, *, wait: bool) -> None:
+    """Remove a draft once nobody works on it any more; without `wait`, leave it if somebody does."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        shutil.rmtree(path)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(fd)

@@ -1,0 +1,290 @@
+"""The directory that a layer is unpacked into: every change goes through a descriptor below its root.
+
+A path in an archive is the attacker's. It is resolved by the kernel with the tree as its root (openat2(2),
+RESOLVE_IN_ROOT), so links and ".." in it end inside whatever they say; the last component is then made with
+O_EXCL, mkdirat, symlinkat, mknodat or linkat, none of which follows a link (SECURITY.md, R1).
+
+What is remembered on the way:
+- open parents, because entries come directory by directory; forgotten whenever a directory or link is replaced;
+- directories' owners, modes, xattrs and times: applied last, because every file made in one changes its times, because
+  a default ACL or a setgid bit would be inherited, and because one may not be writable;
+- *implied* directories, which the archive walks through but never names: they look as in the layer below (`inherit`).
+
+To be used in a process with umask 0.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+
+from pydocker.layers.limits import MOST_DEPTH, ArchiveError
+from pydocker.layers.tar import Entry
+from runtime.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
+
+OPAQUE = "trusted.overlay.opaque"  # overlayfs.rst, "whiteouts and opaque directories"
+_INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
+_MOST_PARENTS = 64
+_PARENT = os.O_PATH | os.O_DIRECTORY
+# other labels name the policy of the machine that packed them; overlayfs' own would steer this machine's mount
+_KEPT_XATTRS = (b"user.", b"trusted.", b"security.capability", b"system.posix_acl_")
+_REFUSED_XATTRS = (b"trusted.overlay.", b"user.overlay.")
+
+
+def split(path: bytes, *, what: str = "path") -> tuple[bytes, bytes]:
+    """The parent and the last component, without "." and "..": both empty for the root itself.
+
+    Raises ArchiveError for a path that leaves the root lexically.
+    """
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            if not parts:
+                raise ArchiveError(f"{path!r}: {what} leads outside of the archive")
+            parts.pop()
+        elif part and part != b".":
+            parts.append(part)
+    if b"\0" in path:
+        raise ArchiveError(f"{path!r}: {what} has a NUL")
+    return (b"/".join(parts[:-1]), parts[-1]) if parts else (b"", b"")
+
+
+class Tree:
+    """A directory under construction. `root` is a descriptor of it, which stays the caller's."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._prefix = len(self._path(root))
+        self._parents: dict[bytes, int] = {}
+        self._directories: dict[bytes, Entry | None] = {b"": None}  # None: implied
+        self._mine = (os.geteuid(), os.getegid())
+
+    # -- places ------------------------------------------------------------------------------------
+
+    def parent(self, path: bytes, *, make: bool = True) -> int:
+        """A descriptor (O_PATH) of the directory `path`, made with all of its parents if it is missing.
+
+        It stays open until `forget_some`, or until something on its path is replaced.
+        """
+        fd = self._parents.get(path)
+        if fd is None:
+            fd = self._open(path, make=make)
+            self._parents[path] = fd
+        return fd
+
+    def _open(self, path: bytes, *, make: bool) -> int:
+        try:
+            return openat2(self._root, path or b".", _PARENT, resolve=_INSIDE)
+        except (FileNotFoundError, NotADirectoryError):
+            if not make:
+                raise
+        # from the top, one by one: a path may have two thousand components, and Python's stack has not
+        fd = os.dup(self._root)
+        walked = b""
+        for name in path.split(b"/"):
+            above, walked = fd, walked + b"/" + name if walked else name
+            try:
+                fd = self._imply(above, name, walked)
+            finally:
+                os.close(above)
+        return fd
+
+    def _imply(self, above: int, name: bytes, path: bytes) -> int:
+        """Open `path`, whose last component is `name` in `above`; if it is missing or a whiteout, make it."""
+        try:
+            return openat2(self._root, path, _PARENT, resolve=_INSIDE)
+        except NotADirectoryError:
+            if not is_whiteout(os.stat(name, dir_fd=above, follow_symlinks=False)):
+                raise
+        except FileNotFoundError:
+            pass
+        self._make(above, name, None)
+        return openat2(self._root, path, _PARENT, resolve=_INSIDE)
+
+    def forget_some(self) -> None:
+        """Between two entries: close the open parents if there are many."""
+        if len(self._parents) >= _MOST_PARENTS:
+            self._keep_only(-1)
+
+    @staticmethod
+    def _path(fd: int) -> bytes:
+        return os.readlink(b"/proc/self/fd/%d" % fd)
+
+    def _canonical(self, fd: int, name: bytes) -> bytes:
+        """The path of `name` in the directory `fd`, below the root, with all links resolved."""
+        path = (self._path(fd)[self._prefix:] + b"/" + name).strip(b"/")
+        if path.count(b"/") >= MOST_DEPTH:
+            raise ArchiveError(f"{path[:64]!r}…: more than {MOST_DEPTH} directories inside each other")
+        return path
+
+    # -- entries: `name` in the directory `above` ----------------------------------------------------
+
+    def directory(self, above: bytes, name: bytes, entry: Entry) -> None:
+        """Make a directory, or take over the one that is there; its attributes come with `finish`."""
+        if name:
+            self._make(self.parent(above), name, entry)
+        else:
+            self._directories[b""] = entry
+
+    def _make(self, fd: int, name: bytes, entry: Entry | None) -> None:
+        path = self._canonical(fd, name)
+        try:
+            os.mkdir(name, 0o700, dir_fd=fd)
+        except FileExistsError:
+            there = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if not stat.S_ISDIR(there.st_mode):
+                if entry is None and not is_whiteout(there):
+                    raise  # a link that leads nowhere is no directory to put something into
+                self._remove(fd, name, there)
+                os.mkdir(name, 0o700, dir_fd=fd)
+                if is_whiteout(there):
+                    self._set_opaque(fd, name)
+        self._directories[path] = entry
+
+    def file(self, above: bytes, name: bytes, entry: Entry, content: Iterator[memoryview]) -> None:
+        """Make a regular file. The owner comes before the mode, which a change of owner strips of setuid (chown(2))."""
+        fd = self._create(above, name, entry.mode & 0o777)
+        try:
+            for piece in content:
+                while piece:
+                    piece = piece[os.write(fd, piece):]
+            if (entry.uid, entry.gid) != self._mine or entry.mode & 0o7000:
+                os.fchown(fd, entry.uid, entry.gid)
+                os.fchmod(fd, entry.mode)
+            if entry.xattrs:
+                _set_xattrs(fd, entry)
+            os.utime(fd, ns=(entry.mtime, entry.mtime))
+        finally:
+            os.close(fd)
+
+    def _create(self, above: bytes, name: bytes, mode: int) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            if name:
+                return os.open(name, flags, mode, dir_fd=self.parent(above))
+        except FileExistsError:
+            pass
+        return os.open(name, flags, mode, dir_fd=self._room(above, name))
+
+    def symlink(self, above: bytes, name: bytes, entry: Entry) -> None:
+        """Make a symbolic link; what it says is never looked at."""
+        fd = self._room(above, name)
+        os.symlink(entry.link, name, dir_fd=fd)
+        self._attributes(fd, name, entry)
+
+    def node(self, above: bytes, name: bytes, entry: Entry, kind: int) -> None:
+        """Make a device (`kind` is S_IFCHR or S_IFBLK) or a FIFO (S_IFIFO)."""
+        fd = self._room(above, name)
+        os.mknod(name, kind | 0o600, os.makedev(entry.major, entry.minor), dir_fd=fd)
+        os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        os.chmod(name, entry.mode, dir_fd=fd)  # follows links, but this was made a moment ago and is none
+        self._attributes(fd, name, entry)
+
+    def hard_link(self, above: bytes, name: bytes, entry: Entry) -> None:
+        """Give a file of this layer another name. Its attributes came with the first one, and stay."""
+        target_above, target = split(entry.link, what="link target")
+        if (above, name) == (target_above, target):
+            return
+        fd = self._room(above, name)
+        try:
+            source = self.parent(target_above, make=False)
+            os.link(target, name, src_dir_fd=source, dst_dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            raise ArchiveError(f"{entry.path!r}: hard link to {entry.link!r}: {reason} (linkat(2))") from error
+
+    def whiteout(self, above: bytes, name: bytes) -> None:
+        """Hide `name` of the layers below; what this layer itself has under that name stays, and hides it as well."""
+        fd = self.parent(above)
+        try:
+            os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)
+        except FileExistsError:
+            if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                self._set_opaque(fd, name)
+
+    def opaque(self, path: bytes) -> None:
+        """Hide all that the layers below have in the directory `path`."""
+        self._set_opaque(self.parent(path), b".")
+
+    # -- how ---------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _set_opaque(parent: int, name: bytes) -> None:
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        try:
+            os.setxattr(fd, OPAQUE, b"y")
+        finally:
+            os.close(fd)
+
+    def _room(self, above: bytes, name: bytes) -> int:
+        """The parent in which `name` can be made now: whatever had that name is removed."""
+        if not name:
+            raise ArchiveError("the root of an archive must be a directory")
+        fd = self.parent(above)
+        try:
+            there = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return fd
+        self._remove(fd, name, there)
+        return fd
+
+    def _remove(self, fd: int, name: bytes, there: os.stat_result) -> None:
+        if not stat.S_ISDIR(there.st_mode):
+            os.unlink(name, dir_fd=fd)
+            if stat.S_ISLNK(there.st_mode):
+                self._keep_only(fd)
+            return
+        gone = self._canonical(fd, name)
+        shutil.rmtree(name, dir_fd=fd)
+        self._directories = {path: entry for path, entry in self._directories.items()
+                             if path != gone and not path.startswith(gone + b"/")}
+        self._keep_only(fd)
+
+    def _keep_only(self, kept: int) -> None:
+        """Forget the open parents, of which some may no longer be what their paths say; `kept` is still needed."""
+        for path, fd in list(self._parents.items()):
+            if fd != kept:
+                os.close(fd)
+                del self._parents[path]
+
+    @staticmethod
+    def _attributes(fd: int, name: bytes, entry: Entry) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        for key, value in _wanted(entry):
+            os.setxattr(b"/proc/self/fd/%d/%s" % (fd, name), key, value, follow_symlinks=False)
+        os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=fd, follow_symlinks=False)
+
+    def finish(self) -> list[bytes]:
+        """Give the directories their attributes, the deepest first; returns the implied ones, without any."""
+        self._keep_only(-1)
+        implied = []
+        for path, entry in sorted(self._directories.items(), reverse=True):
+            if entry is None:
+                implied.append(path)
+                continue
+            fd = openat2(self._root, path or b".", os.O_RDONLY | os.O_DIRECTORY,
+                         resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+            try:
+                os.fchown(fd, entry.uid, entry.gid)
+                os.fchmod(fd, entry.mode)
+                _set_xattrs(fd, entry)
+                os.utime(fd, ns=(entry.mtime, entry.mtime))
+            finally:
+                os.close(fd)
+        return implied
+
+
+def is_whiteout(there: os.stat_result) -> bool:
+    """A character device 0:0 is overlayfs' whiteout."""
+    return stat.S_ISCHR(there.st_mode) and there.st_rdev == 0
+
+
+def _wanted(entry: Entry) -> Iterator[tuple[bytes, bytes]]:
+    for key, value in entry.xattrs.items():
+        if key.startswith(_KEPT_XATTRS) and not key.startswith(_REFUSED_XATTRS):
+            yield key, value
+
+
+def _set_xattrs(fd: int, entry: Entry) -> None:
+    for key, value in _wanted(entry):
+        os.setxattr(fd, key, value)

@@ -1,0 +1,136 @@
+"""Content-addressed blobs: `blobs/sha256/<digest>`, each named after what is in it, each complete or not there.
+
+    tmp/blob-<random>   a draft, locked (flock) by its writer     ── fsync, rename ──>   blobs/sha256/<64 digits>
+
+A blob never changes, so it is never locked. Two writers of the same content end with the same file.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from pydocker.errors import NotFound, PydockerError
+from pydocker.model import digest
+from pydocker.model.digest import Digest
+
+_DRAFT = "blob-"
+
+
+class BlobDraft:
+    """A blob in the making, which vanishes unless it was committed. A context manager; `write` hashes as it goes."""
+
+    def __init__(self, temporary: Path) -> None:
+        self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __enter__(self) -> "BlobDraft":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        os.close(self._fd)
+        with contextlib.suppress(FileNotFoundError):  # committed
+            os.unlink(self.path)
+
+    def write(self, piece: bytes) -> None:
+        """Append; on disk that is full, OSError."""
+        self._hash.update(piece)
+        self.size += len(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._fd, view):]
+
+    @property
+    def digest(self) -> Digest:
+        """Of everything written so far."""
+        return Digest("sha256:" + self._hash.hexdigest())
+
+    def sync(self) -> None:
+        """On disk, when this returns."""
+        os.fsync(self._fd)
+
+
+class Blobs:
+    """All blobs below one directory."""
+
+    def __init__(self, directory: Path, temporary: Path) -> None:
+        self._directory, self._temporary = directory, temporary
+
+    def path(self, name: Digest) -> Path:
+        """Where the blob is, or would be. Raises InvalidParameter for what is no digest."""
+        return self._directory / digest.encoded(digest.parse(name))
+
+    def has(self, name: Digest) -> bool:
+        return self.path(name).is_file()
+
+    def read(self, name: Digest) -> bytes:
+        """A small blob's content, verified. Raises NotFound, or PydockerError if the file does not match its name."""
+        try:
+            content = self.path(name).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"blob {name} is missing") from None
+        if digest.of(content) != name:
+            raise PydockerError(f"damaged blob {self.path(name)}: its content has another digest")
+        return content
+
+    def draft(self) -> BlobDraft:
+        """Begin a blob."""
+        return BlobDraft(self._temporary)
+
+    def commit(self, draft: BlobDraft) -> Digest:
+        """Give the draft its name. The caller has synced it, or syncs the file system before it refers to it."""
+        os.rename(draft.path, self.path(draft.digest))
+        return draft.digest
+
+    def add(self, content: bytes) -> Digest:
+        """Store a small blob; on disk when this returns."""
+        name = digest.of(content)
+        if not self.has(name):
+            with self.draft() as draft:
+                draft.write(content)
+                draft.sync()
+                self.commit(draft)
+        return name
+
+    def __iter__(self) -> Iterator[Digest]:
+        """The digests of all blobs."""
+        return (Digest(f"sha256:{name}") for name in os.listdir(self._directory))
+
+    def remove(self, name: Digest) -> int:
+        """Remove a blob that nothing refers to; returns the bytes freed, 0 if it was not there."""
+        try:
+            size = os.stat(self.path(name)).st_size
+            os.unlink(self.path(name))
+        except FileNotFoundError:
+            return 0
+        return size
+
+    def sweep(self, kept: Iterable[Digest]) -> None:
+        """Remove abandoned drafts, and blobs that are not in `kept`."""
+        for name in os.listdir(self._temporary):
+            if name.startswith(_DRAFT):
+                _remove_free(self._temporary / name)
+        for orphan in set(self) - set(kept):
+            self.remove(orphan)
+
+
+def _remove_free(path: Path) -> None:
+    """Remove a draft, unless somebody is writing it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(fd)
