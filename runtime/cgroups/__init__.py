@@ -37,8 +37,6 @@ Files in reading order: `layout` (which host is this), `files` with `memory`, `p
 goes into which file), `devices` and `program` (rules; as v1 lines; as eBPF), `branch`, `steps`, `v1`, `v2`, `cgroup`.
 """
 
-from pathlib import PurePosixPath
-
 from runtime.cgroups import v1, v2
 from runtime.cgroups.cgroup import Cgroup
 from runtime.cgroups.layout import Hierarchy, Layout, read_layout
@@ -64,7 +62,7 @@ def open(path: str, layout: Layout | None = None) -> Cgroup:
 
 
 def _checked(path: str) -> str:
-    parts = [part for part in PurePosixPath(path).parts if part != "/"]
+    parts = [part for part in path.split("/") if part not in ("", ".")]
     wrong = not parts or ".." in parts or not path.isprintable() or any(len(part.encode()) > LONGEST_NAME
                                                                         for part in parts)
     if wrong:

@@ -45,14 +45,16 @@ class MakeCgroup(Step[object], frozen=True):
 
 def _braces(directories: tuple[str, ...]) -> str:
     """All of them as bash would expand them: /sys/fs/cgroup/{cpu,memory}/pydocker/1."""
-    start = os.path.commonpath(directories) if len(directories) > 1 else ""
+    start = os.path.commonpath(directories)
     ends = [PurePosixPath(directory).relative_to(start).parts for directory in directories]
     middles = {parts[0] for parts in ends if parts}
     common = {parts[1:] for parts in ends}
-    if not start or len(common) != 1 or len(middles) != len(directories):
+    if len(directories) < 2 or len(common) != 1 or len(middles) != len(directories):
         return shlex.join(directories)
     same = "".join(f"/{part}" for part in common.pop())
-    return f"{shlex.quote(start)}/{{{','.join(shlex.quote(parts[0]) for parts in ends)}}}{shlex.quote(same)}"
+    # A comma is nothing special to the shell, except here.
+    names = (f"'{parts[0]}'" if "," in parts[0] else shlex.quote(parts[0]) for parts in ends)
+    return f"{shlex.quote(start)}/{{{','.join(names)}}}{shlex.quote(same)}"
 
 
 def _make(directory: str) -> None:

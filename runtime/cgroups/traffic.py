@@ -76,8 +76,8 @@ def net_cls(resources: LinuxResources) -> tuple[Setting, ...]:
 
 def net_prio(resources: LinuxResources) -> tuple[Setting, ...]:
     priorities = resources.network.priorities if resources.network else ()
-    return tuple(row for one in priorities
-                 for row in row("net_prio", "net_prio.ifpriomap", f"{one.name} {one.priority}"))
+    return tuple(one for given in priorities
+                 for one in row("net_prio", "net_prio.ifpriomap", f"{given.name} {given.priority}"))
 
 
 def rdma(resources: LinuxResources) -> tuple[Setting, ...]:
@@ -94,4 +94,4 @@ def unified(resources: LinuxResources) -> tuple[Setting, ...]:
     for file in resources.unified:
         if not re.fullmatch(r"[a-z0-9_]+(\.[A-Za-z0-9_]+)+", file, re.ASCII) or file.startswith("cgroup."):
             raise InvalidSpec(f"$.linux.resources.unified: {file!r} is not a controller's file")
-    return tuple(row for file, value in resources.unified.items() for row in row(file.split(".")[0], file, value))
+    return tuple(one for file, value in resources.unified.items() for one in row(file.split(".")[0], file, value))
