@@ -1,0 +1,84 @@
+"""`pydocker create`: a container that does not run yet; and what `run` shares with it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pydocker.cli import request
+from pydocker.cli.command import SOME, Command
+from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
+from pydocker.cli.errors import CommandError
+from pydocker.cli.pulling import pull
+from pydocker.cli.session import Session, encoded, write_all
+from pydocker.client import containers
+from pydocker.client.answers import Created
+from pydocker.client.api import ApiError
+from pydocker.model import reference
+
+_POLICIES = ("always", "missing", "never", None, "")
+
+
+def create(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
+    """Create it, print its id."""
+    created = make(session, arguments, given)
+    session.say(created.id)
+    return 0
+
+
+def make(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> Created:
+    """Create the container that the command line describes; pull its image if the policy says so."""
+    image, *command = arguments
+    body = request.build(session, image, command, given)
+    if given["pull"] not in _POLICIES:
+        choices = '"always", "missing" or "never"'
+        raise CommandError(f"invalid pull option: '{given['pull']}': must be one of {choices}", 125)
+    with _cidfile(session, given["cidfile"]) as write_id:
+        created = _created(session, image, body, given)
+        write_id(created.id)
+    for warning in created.warnings or ():
+        session.warn(f"WARNING: {warning}")
+    return created
+
+
+def _created(session: Session, image: str, body: request.Request, given: Mapping[str, Any]) -> Created:
+    client, name, platform, policy = session.client(), given["name"], given["platform"], given["pull"] or "missing"
+    if policy == "always":
+        pull(session, image, platform, quiet=given["quiet"], to=session.stderr)
+    try:
+        return containers.create(client, body, name, platform)
+    except ApiError as error:
+        if policy != "missing" or error.status != 404 or not str(error).lower().startswith("no such image"):
+            raise
+    session.warn(f"Unable to find image '{reference.parse(image).with_default_tag().familiar()}' locally")
+    pull(session, image, platform, quiet=given["quiet"], to=session.stderr)
+    return containers.create(client, body, name, platform)
+
+
+@contextmanager
+def _cidfile(session: Session, path: str | None) -> Iterator[Any]:
+    """A function that writes the id into the file at `path`; no file stays behind if there is no container."""
+    if not path:
+        yield lambda id: None
+        return
+    full = os.path.join(session.directory, path)
+    try:
+        fd = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError as error:
+        raise CommandError(
+            f"container ID file found, make sure the other container isn't running or delete {path}", 125) from error
+    except OSError as error:
+        reason = (error.strerror or "").lower()
+        raise CommandError(f"failed to create the container ID file {path}: {reason}", 125) from error
+    try:
+        yield lambda id: write_all(fd, encoded(id))
+    except BaseException:
+        os.unlink(full)
+        raise
+    finally:
+        os.close(fd)
+
+
+CREATE = Command(
+    "create", create, synopsis="IMAGE [COMMAND] [ARG...]", arity=SOME, help="Create a new container",
+    flags=(*CREATE_FLAGS, *ABSENT_FLAGS), interspersed=False, aliases=("container create", "create"))

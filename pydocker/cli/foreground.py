@@ -1,0 +1,114 @@
+"""A container in the foreground: `run` and `start -a` and `attach`, once they are connected.
+
+The wait is asked for before the start, so that no exit can be missed; the terminal is raw before the start, so that no
+key is echoed twice; what the program does first is seen, because the streams were connected before.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from pydocker.cli import terminal
+from pydocker.cli.attached import Attached
+from pydocker.cli.errors import CommandError
+from pydocker.cli.session import Session
+from pydocker.client import containers
+from pydocker.client.api import ApiError, Client, Query, Response, Stream
+from pydocker.errors import InvalidParameter
+from pydocker.monitor import detachkeys
+
+Resize = Callable[[int, int], None]
+
+
+class Streams(NamedTuple):
+    """Which streams the person wants, and how."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    tty: bool
+    keys: bytes  # empty: no letting go
+    keys_text: str
+
+    def query(self, *, logs: bool = False) -> Query:
+        """The parameters of `POST /containers/{id}/attach`."""
+        return {"stream": True, "stdin": self.stdin, "stdout": self.stdout, "stderr": self.stderr,
+                "logs": logs or None, "detachKeys": self.keys_text or None}
+
+
+def detach_keys(text: str | None, *, wanted: bool) -> bytes:
+    """The bytes that let go; only a terminal's input is searched for them. Raises CommandError (125)."""
+    try:
+        keys = detachkeys.parse(text or "")
+    except InvalidParameter as error:
+        raise CommandError(str(error), 125) from error
+    return keys if wanted else b""
+
+
+def check_terminal(session: Session, *, stdin: bool, tty: bool) -> None:
+    """`-it` needs a terminal to be told about (Docker's words)."""
+    if stdin and tty and not os.isatty(session.stdin):
+        raise CommandError("the input device is not a TTY")
+
+
+def pass_bytes(session: Session, stream: Stream, streams: Streams, resize: Resize, begin: Callable[[], None]) -> bool:
+    """`begin`, then pass bytes until the end; True if the person let go. The terminal is put back whatever happens."""
+    with ExitStack() as stack:
+        stack.callback(stream.socket.close)
+        if streams.tty:
+            if streams.stdin:
+                stack.enter_context(terminal.raw(session.stdin))
+            begin()
+            stack.enter_context(follow_size(session, resize))
+        else:
+            begin()
+        return Attached(session, stream, stdin=streams.stdin, tty=streams.tty, keys=streams.keys).run()
+
+
+def follow_size(session: Session, resize: Resize) -> ExitStack:
+    """Tell the container's terminal the size of ours now, and whenever it changes."""
+    stack = ExitStack()
+    if terminal.size(session.stdout) is not None:
+        stack.enter_context(terminal.handled([signal.SIGWINCH], lambda number: _tell_size(session, resize)))
+        _tell_size(session, resize, attempts=5)
+    return stack
+
+
+def _tell_size(session: Session, resize: Resize, attempts: int = 1) -> None:
+    size = terminal.size(session.stdout)
+    if size is None:
+        return
+    for attempt in range(attempts):
+        try:
+            resize(size.height, size.width)
+            return
+        except ApiError:
+            # Its process is not there yet (an exec session answers before it runs), or not there any more: a size
+            # then means nothing. Docker's client tries a few times too.
+            time.sleep(0.01 * attempt)
+
+
+def proxied(client: Client, container: str) -> ExitStack:
+    """Send this process's signals on to the container, for a while."""
+
+    def forward(number: int) -> None:
+        try:
+            containers.kill(client, container, terminal.name(number))
+        except ApiError as error:
+            if error.status not in (404, 409):  # not started yet, or ended meanwhile: nobody to tell
+                raise
+
+    stack = ExitStack()
+    stack.enter_context(terminal.handled(terminal.forwarded(), forward))
+    return stack
+
+
+def exit_status(wait: Response) -> int:
+    """The container's exit status, once it has one. Raises CommandError (125) if the server could not wait."""
+    ended = containers.waited(wait)
+    if ended.error is not None and ended.error.message:
+        raise CommandError(f"Error waiting for container: {ended.error.message}", 125)
+    return ended.status_code

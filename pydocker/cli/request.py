@@ -1,0 +1,100 @@
+"""From the flags of `run` and `create` to the body of `POST /containers/create`.
+
+Only what was asked for is sent: everything else is the image's, or the server's, to decide.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydocker.cli import linefile
+from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
+from pydocker.cli.errors import CommandError
+from pydocker.cli.session import Session
+
+Request = dict[str, Any]  # JSON on its way out
+
+
+def build(session: Session, image: str, command: Sequence[str], given: Mapping[str, Any]) -> Request:
+    """The request for `image` with these flags. Raises CommandError for files that cannot be read, and conflicts."""
+    refuse_absent(given)
+    request: Request = {"Image": image}
+    for flag in CREATE_FLAGS:
+        found = given[str(flag.name)]
+        if flag.to and not (found is None or found is False or found == ()):  # 0 is a value: --stop-timeout 0
+            put(request, flag.to, found)
+    for path, found in (*_program(command, given), *_descriptions(session, given), *streams(given)):
+        put(request, path, found)
+    return request
+
+
+def refuse_absent(given: Mapping[str, Any]) -> None:
+    """Raises CommandError (125) for the first flag that is known to be Docker's and not there yet."""
+    for flag in ABSENT_FLAGS:
+        asked = given[str(flag.name)]
+        if any(text not in ("false", "0") or flag.implied is None for text in asked):
+            raise CommandError(f"{flag.opts[-1]} is not supported by pydocker yet", 125)
+
+
+def put(request: Request, path: str, found: object) -> None:
+    """Set the field at the dotted `path`; repeated flags are lists, except pairs, which are a map."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        request = request.setdefault(parent, {})
+    request[last] = _shaped(found)
+
+
+def _shaped(found: object) -> object:
+    if not isinstance(found, tuple):
+        return found
+    return dict(found) if all(isinstance(item, tuple) for item in found) else list(found)
+
+
+def _program(command: Sequence[str], given: Mapping[str, Any]) -> list[tuple[str, object]]:
+    fields: list[tuple[str, object]] = [("Cmd", tuple(command))] if command else []
+    entrypoint = given["entrypoint"]
+    if entrypoint is not None:
+        # `--entrypoint ""` is Docker's way to say "none": a list with one empty string, which the server knows.
+        fields.append(("Entrypoint", (entrypoint,)))
+    return fields
+
+
+def _descriptions(session: Session, given: Mapping[str, Any]) -> list[tuple[str, object]]:
+    variables = environment(session, given["env_file"], given["env"])
+    labels = dict(line.split("=", 1) for line in _label_lines(session, given["label_file"])) | dict(given["label"])
+    return [(path, found) for path, found in (("Env", tuple(variables)), ("Labels", labels)) if found]
+
+
+def environment(session: Session, files: Sequence[str], variables: Sequence[str]) -> list[str]:
+    """`NAME=value` lines: those of the files first, so that `--env` wins. A name alone is looked up in the caller's."""
+    lines = [line for path in files
+             for line in linefile.read(_content(session, path), path, "env", session.environ.get)]
+    for variable in variables:
+        name, separator, _ = variable.partition("=")
+        if separator:
+            lines.append(variable)
+        elif name in session.environ:
+            lines.append(f"{name}={session.environ[name]}")
+    return lines
+
+
+def _label_lines(session: Session, files: Sequence[str]) -> list[str]:
+    return [line for path in files
+            for line in linefile.read(_content(session, path), path, "label", lambda name: "")]
+
+
+def _content(session: Session, path: str) -> bytes:
+    with session.open(path) as file:
+        return file.read()
+
+
+def streams(given: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """Which streams to attach (Docker: stdout and stderr unless `-a` says otherwise; stdin too with `-i`)."""
+    named, interactive, detached = given["attach"], given["interactive"], given.get("detach", False)
+    stdin = not detached and (interactive or "stdin" in named)
+    return [
+        ("AttachStdin", stdin),
+        ("AttachStdout", not detached and (not named or "stdout" in named)),
+        ("AttachStderr", not detached and (not named or "stderr" in named)),
+        ("OpenStdin", interactive),
+        ("StdinOnce", interactive and stdin),
+    ]
