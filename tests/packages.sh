@@ -24,8 +24,14 @@ missing() {
     for package; do installed "$package" || printf '%s ' "$package"; done
 }
 
+# What a distribution does not have is not asked for again by every run: for a day, its package lists are believed.
+worth_a_try() {
+    fresh=$(find /var/lib/apt/lists -maxdepth 0 -mtime -1 2>/dev/null)
+    for package; do [ -z "$fresh" ] || available "$package" || continue; printf '%s ' "$package"; done
+}
+
 apt() {
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null
+    DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -o DPkg::Lock::Timeout=120 "$@" </dev/null
 }
 
 # A policy that keeps maintainer scripts from starting the daemons, and that ends with this process, whatever ends it.
@@ -60,12 +66,14 @@ if ! command -v dpkg-query >/dev/null; then
 fi
 # shellcheck disable=SC2046
 set -- $(missing "$@")
+[ "$kind" = need ] || set -- $(worth_a_try "$@")
 [ $# -gt 0 ] || exit 0
 if [ "$(id -u)" -ne 0 ]; then
     echo "packages are missing, and only root can install them (sudo make …): $*" >&2
     [ "$kind" = want ] && exit 0 || exit 1
 fi
 
+skipped='the tests that need it are skipped, and say so'
 echo "installing: $*"
 apt update || echo 'the package lists could not be refreshed; trying with those that are there' >&2
 new_daemons=$(for daemon in $DAEMONS; do [ -e "/lib/systemd/system/$daemon.service" ] || printf '%s ' "$daemon"; done)
@@ -73,12 +81,13 @@ hold_daemons
 if [ "$kind" = need ]; then
     apt install --no-install-recommends "$@" >/dev/null
 else
+    wanted=
     for package; do
-        if ! available "$package"; then
-            echo "no package $package in this distribution: the tests that need it are skipped"
-        elif ! apt install --no-install-recommends "$package" >/dev/null; then
-            echo "package $package could not be installed: the tests that need it are skipped" >&2
-        fi
+        if available "$package"; then wanted="$wanted $package"; else echo "no package $package here: $skipped"; fi
+    done
+    # shellcheck disable=SC2086
+    apt install --no-install-recommends $wanted >/dev/null 2>&1 || for package in $wanted; do
+        apt install --no-install-recommends "$package" >/dev/null || echo "$package cannot be installed: $skipped" >&2
     done
 fi
 disable_daemons
