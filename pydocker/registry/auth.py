@@ -14,7 +14,7 @@ scope the challenge names: a registry must not obtain tokens for somebody else's
 
 import threading
 from collections.abc import Generator
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -98,15 +98,14 @@ def token_request(asked: Request, offer: Challenge, scope: str, credentials: Cre
 
     Raises Unavailable where the realm is no address. Whether it may be plain HTTP is the transport's decision.
     """
-    realm = offer.parameters.get("realm", "")
-    if urlsplit(realm).scheme not in ("http", "https"):
-        raise Unavailable(f"{asked}: the registry names no token server (realm {plain(realm)!r})")
+    if not (realm := offer.parameters.get("realm")):
+        raise Unavailable(f"{asked}: the registry names no token server")
     query = {name: offer.parameters[name] for name in ("service",) if name in offer.parameters} | {"scope": scope}
     if credentials is not None and credentials.identity_token:
         form = {"grant_type": "refresh_token", "client_id": "pydocker", "refresh_token": credentials.identity_token}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return Request(realm, headers, method="POST", body=urlencode(form | query))
-    separator = "&" if urlsplit(realm).query else "?"
+    separator = "&" if "?" in realm else "?"
     headers = {"Authorization": credentials.basic} if credentials is not None and credentials.username else {}
     return Request(f"{realm}{separator}{urlencode(query)}", headers)
 

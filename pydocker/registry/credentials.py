@@ -7,7 +7,6 @@
 """
 
 import base64
-import binascii
 from dataclasses import dataclass, field
 
 import msgspec
@@ -51,7 +50,7 @@ def decode(header: str) -> Credentials | None:
         username, password = found.username, found.password
         if found.auth and not (username or password):
             username, _, password = _unbase64(found.auth).decode().partition(":")
-    except (binascii.Error, UnicodeError, msgspec.MsgspecError, RecursionError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise InvalidParameter("invalid X-Registry-Auth header: must be base64url of a JSON object") from None
     value = Credentials(username, password, found.identitytoken, found.registrytoken)
     return None if value == Credentials() else value

@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pydocker.errors import Unavailable
 from pydocker.registry.auth import Gate
+from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Broken, Request, Unreachable
 from pydocker.registry.patience import TRANSIENT, Patience, retry_after
 from pydocker.registry.transport import Transport
@@ -84,8 +85,11 @@ class Exchange:
 
 def redirected(request: Request, location: str) -> Request:
     """The request that a `Location` header leads to. Raises Unavailable for a way from https to anything else."""
-    url = urljoin(request.url, location)
+    try:
+        url = urljoin(request.url, location)
+    except ValueError as error:
+        raise Unavailable(f"{request}: redirected to no address: {plain(location)}") from error
+    target = Request(url, request.headers, request.method)
     if urlsplit(request.url).scheme == "https" and urlsplit(url).scheme != "https":
-        raise Unavailable(f"{request}: refused a redirect from https to {Request(url)}")
-    headers = {name: value for name, value in request.headers.items() if name != "Authorization"}
-    return Request(url, headers, request.method)
+        raise Unavailable(f"{request}: refused a redirect from https to {target}")
+    return target

@@ -5,12 +5,15 @@
     Broken        it worked and then it did not: the next try may work
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pydocker.errors import Unavailable
 
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 PIECE = 256 * 1024  # bytes; smaller ones cost more per byte than a fast network does
 
 
@@ -28,12 +31,16 @@ class Broken(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. `body` is sent as a form."""
+    """What is asked, of an address that can be one: making a request for any other raises Unreachable."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "GET"
     body: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not _is_address(self.url):
+            raise Unreachable(f"{self}: unsupported address")
 
     def with_header(self, name: str, value: str) -> "Request":
         return replace(self, headers={**self.headers, name: value})
@@ -41,6 +48,15 @@ class Request:
     def __str__(self) -> str:
         """Go's words for it, as Docker prints them. Without the query: signed URLs carry secrets there."""
         return f'{self.method.capitalize()} "{self.url.partition("?")[0]}"'
+
+
+def _is_address(url: str) -> bool:
+    """http or https, a host, perhaps a port; no user, and nothing that one library reads differently from another."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(_AUTHORITY.fullmatch(parts.netloc)) and parts.port != 0
+    except ValueError:  # an impossible port, half of a bracket
+        return False
 
 
 class Answer(Protocol):

@@ -38,10 +38,12 @@ class _Rule(NamedTuple):
 _DENIED = _Rule(
     NotFound, "pull access denied for {name}, repository does not exist or may require 'docker login': {words}"
 )
+_OTHERWISE = _Rule(Unavailable, "{request}: {words}")
 _BY_CODE: Mapping[str, _Rule] = {
     "MANIFEST_UNKNOWN": _Rule(NotFound, "manifest for {image} not found: {words}"),
     "NAME_UNKNOWN": _Rule(NotFound, "repository {name} not found: {words}"),
     "NAME_INVALID": _Rule(NotFound, "repository {name} not found: {words}"),
+    "BLOB_UNKNOWN": _OTHERWISE,  # the registry's own manifest names it
     "DENIED": _DENIED,
     "UNAUTHORIZED": _Rule(Unauthorized, "{request}: {words}"),
     "TOOMANYREQUESTS": _Rule(Unavailable, "{words}"),
@@ -52,7 +54,6 @@ _BY_STATUS: Mapping[int, _Rule] = {
     404: _Rule(NotFound, "{image} not found: {request}: {words}"),
     429: _Rule(Unavailable, "toomanyrequests: {words}"),
 }
-_OTHERWISE = _Rule(Unavailable, "{request}: {words}")
 
 
 def refused(answer: Answer, name: str, image: str) -> PydockerError:

@@ -124,10 +124,11 @@ class Repository:
 
     def _scheme(self, authority: str) -> str:
         """`http` only where that is allowed, and where TLS was tried first and is not spoken."""
+        probe = Request(f"https://{authority}/v2/")
         if not self._access(authority).plain:
             return "https"
         try:
-            self._transport.send(Request(f"https://{authority}/v2/")).close()
+            self._transport.send(probe).close()
         except (NotTLS, Broken):
             return "http"
         return "https"

@@ -5,7 +5,6 @@ not made for threads. An adapter is a connection pool, and is. There is one for 
 have certificates of its own.
 """
 
-import re
 import ssl
 import threading
 import warnings
@@ -26,7 +25,6 @@ from pydocker.registry.failure import failure
 from pydocker.registry.message import PIECE, Answer, Request, Unreachable
 from pydocker.registry.patience import Patience
 
-_AUTHORITY = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _OURS = {"User-Agent": f"pydocker/{__version__}", "Accept-Encoding": "identity"}  # digests are of the bytes as stored
 _THREADS = 16  # connections that one pool keeps: layers are fetched side by side
 
@@ -67,8 +65,6 @@ class Transport:
     def _pool(self, request: Request) -> "_Pool":
         """The pool of the request's origin. What may not be spoken to has none."""
         parts = urlsplit(request.url)
-        if parts.scheme not in ("http", "https") or not _AUTHORITY.fullmatch(parts.netloc):
-            raise Unreachable(f"{request}: unsupported address")
         with self._lock:
             if (pool := self._pools.get((parts.scheme, parts.netloc))) is None:
                 access = self._access(parts.netloc)

@@ -143,8 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         body = body if reply.cut is None else body[:reply.cut]
+        self.server.stub.sent += len(body)  # before, as the client may look right after
         self.wfile.write(body)
-        self.server.stub.sent += len(body)
         if reply.cut is not None or reply.length is not None:
             self._leave(reply)
 
