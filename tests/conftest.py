@@ -8,6 +8,7 @@
 import os
 import uuid
 
+import hypothesis
 import pytest
 
 from tests import leaks
@@ -19,6 +20,10 @@ os.environ[leaks.MARKER] = TOKEN
 # The engine of the machine, and a server that the developer talks to, are none of a test's business.
 for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYDOCKER_CONFIG"):
     os.environ.pop(name, None)
+
+# A loaded machine is no fault of the code: hypothesis' limit of 200 ms an example would make it one.
+hypothesis.settings.register_profile("pydocker", deadline=None)
+hypothesis.settings.load_profile("pydocker")
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,15 @@ from tests.engine import CHECKOUT, Engine
 def prefix(session_directory: Path) -> Path:
     """A prefix of its own, for which `make install` leaves systemd alone."""
     prefix = session_directory / "prefix"
-    subprocess.run(("make", "--silent", "install", f"PREFIX={prefix}"), cwd=CHECKOUT, check=True, timeout=170)
+    make("install", prefix)
     return prefix
+
+
+def make(target: str, prefix: Path) -> None:
+    """Not as a part of the `make test` that runs us: without its flags and its level."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    subprocess.run(("make", "--silent", target, f"PREFIX={prefix}"), cwd=CHECKOUT, env=environment, check=True,
+                   timeout=170)
 
 
 def call(engine: Engine, prefix: Path, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -47,5 +54,5 @@ def test_the_demo_runs(prefix: Path, engine: Engine) -> None:
 
 
 def test_uninstall_takes_away_what_install_put_there(prefix: Path) -> None:
-    subprocess.run(("make", "--silent", "uninstall", f"PREFIX={prefix}"), cwd=CHECKOUT, check=True, timeout=60)
+    make("uninstall", prefix)
     assert [path for path in prefix.rglob("*") if not path.is_dir()] == []

@@ -86,3 +86,13 @@ def test_the_readme_tells_every_key_of_the_configuration() -> None:
     readme = (CHECKOUT / "README.md").read_text()
     keys = [field.encode_name for field in msgspec.structs.fields(Config)]
     assert [key for key in keys if f"`{key}`" not in readme] == []
+
+
+def test_installed_packages_cost_nothing() -> None:
+    need("dpkg-query")
+    assert run("tests/packages.sh", "need", "dpkg", "bash") == ""
+
+
+def test_a_package_that_no_distribution_has_is_no_failure_where_it_is_only_wanted() -> None:
+    need("apt-cache")
+    run("tests/packages.sh", "want", "pydocker-no-such-package")
