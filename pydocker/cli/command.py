@@ -30,19 +30,18 @@ class Arity(NamedTuple):
     def check(self, command: str, count: int) -> None:
         """Raises BadUsage (status 1) in Docker's words."""
         if count < self.least or (self.most is not None and count > self.most):
-            hint = "See" if self.most is None else "Run"
-            raise BadUsage(f"pydocker: '{command}' {self._wanted()}", exit_code=1, hint=hint)
+            open_ended = self.most is None or (self.least < self.most and count < self.least)
+            raise BadUsage(
+                f"pydocker: '{command}' {self._wanted(count)}", exit_code=1, hint="See" if open_ended else "Run")
 
-    def _wanted(self) -> str:
+    def _wanted(self, count: int) -> str:
         if self.most == 0:
             return "accepts no arguments"
-        if self.most is None:
-            return f"requires at least {_arguments(self.least)}"
         if self.least == self.most:
             return f"requires {_arguments(self.least)}"
-        if self.least == 0:
-            return f"requires at most {_arguments(self.most)}"
-        return f"requires at least {self.least} and at most {_arguments(self.most)}"
+        if self.most is None or count < self.least:
+            return f"requires at least {_arguments(self.least)}"
+        return f"requires at most {_arguments(self.most)}"
 
 
 NONE, ONE, TWO, SOME = Arity(0, 0), Arity(1, 1), Arity(2, 2), Arity(1, None)

@@ -1,6 +1,7 @@
 """`pydocker create`: a container that does not run yet; and what `run` shares with it."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from pydocker.cli import request
 from pydocker.cli.command import SOME, Command
 from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
-from pydocker.cli.errors import CommandError
+from pydocker.cli.errors import CommandError, of_command
 from pydocker.cli.pulling import pull
 from pydocker.cli.session import Session, encoded, write_all
 from pydocker.client import containers
@@ -16,19 +17,25 @@ from pydocker.client.answers import Created
 from pydocker.client.api import ApiError
 from pydocker.model import reference
 
+_IDENTIFIER = re.compile(r"(sha256:)?[0-9a-f]{64}", re.ASCII)
 _POLICIES = ("always", "missing", "never", None, "")
 
 
 def create(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
     """Create it, print its id."""
-    created = make(session, arguments, given)
-    session.say(created.id)
+    try:
+        session.say(make(session, arguments, given).id)
+    except CommandError as error:
+        if error.exit_code != 125:
+            raise
+        raise of_command(error, "create") from error
     return 0
 
 
 def make(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> Created:
     """Create the container that the command line describes; pull its image if the policy says so."""
     image, *command = arguments
+    check_name(image)
     body = request.build(session, image, command, given)
     if given["pull"] not in _POLICIES:
         choices = '"always", "missing" or "never"'
@@ -48,11 +55,17 @@ def _created(session: Session, image: str, body: request.Request, given: Mapping
     try:
         return containers.create(client, body, name, platform)
     except ApiError as error:
-        if policy != "missing" or error.status != 404 or not str(error).lower().startswith("no such image"):
+        if policy != "missing" or error.status != 404 or "image" not in str(error).lower():
             raise
     session.warn(f"Unable to find image '{reference.parse(image).with_default_tag().familiar()}' locally")
     pull(session, image, platform, quiet=given["quiet"], to=session.stderr)
     return containers.create(client, body, name, platform)
+
+
+def check_name(image: str) -> None:
+    """Raises InvalidParameter for what can be neither an image's id nor its name."""
+    if not _IDENTIFIER.fullmatch(image):
+        reference.parse(image)
 
 
 @contextmanager

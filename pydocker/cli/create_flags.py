@@ -17,6 +17,7 @@ from pydocker.cli.flags import (
     PAIRS,
     STREAM,
     SWAP,
+    SYSCTL,
     ULIMIT,
     Flag,
     switch,
@@ -81,7 +82,7 @@ _POWERS = (
     switch("--read-only", help="Mount the container's root filesystem as read only", to="HostConfig.ReadonlyRootfs"),
     values("--security-opt", help="Security Options", to="HostConfig.SecurityOpt"),
     values("--group-add", help="Add additional groups to join", to="HostConfig.GroupAdd"),
-    values("--sysctl", kind=PAIRS, help="Sysctl options", to="HostConfig.Sysctls"),
+    values("--sysctl", kind=SYSCTL, help="Sysctl options", to="HostConfig.Sysctls"),
 )
 
 _SURROUNDINGS = (

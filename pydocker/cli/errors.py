@@ -39,6 +39,13 @@ class BadUsage(PydockerError):
         return f"{self}\n\nUsage:  {self._usage}\n\n{self._hint} '{self._path} --help' for more information"
 
 
+def of_command(error: PydockerError, command: str) -> CommandError:
+    """The error as `run` and `create` end with it, in Docker's layout; 125 unless it brings its own status."""
+    status = error.exit_code if isinstance(error, CommandError) else 125
+    hint = f"Run 'pydocker {command} --help' for more information"
+    return CommandError(f"pydocker: {told(error)}\n\n{hint}", status)
+
+
 def told(error: PydockerError) -> str:
     """The error as a person sees it: what the server said is marked as that."""
     return f"Error response from daemon: {error}" if isinstance(error, ApiError) else str(error)

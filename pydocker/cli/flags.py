@@ -160,11 +160,11 @@ def pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def option_pair(text: str) -> tuple[str, str]:
-    """`key=value`, both of them (docker/cli, opts.MapOpts as --sysctl and --log-opt use it)."""
+def sysctl(text: str) -> tuple[str, str]:
+    """`net.core.somaxconn=1024`; a sysctl without a value is nothing that could be set."""
     key, separator, value = text.partition("=")
     if not separator:
-        raise ValueError(f"invalid argument {text!r}: expected key=value")
+        raise ValueError(f"sysctl '{text}' is not allowed")
     return key, value
 
 
@@ -195,7 +195,8 @@ DURATION = Kind("duration", duration)
 ULIMIT = Kind("ulimit", ulimit)
 STREAM = Kind("list", stream)
 LABEL = Kind("list", pair)
-PAIRS = Kind("map", option_pair)
+PAIRS = Kind("map", pair)
+SYSCTL = Kind("map", sysctl)
 FILTER = Kind("filter", condition)
 ENV = Kind("list", variable)
 

@@ -15,7 +15,7 @@ _MARK = b"\xef\xbb\xbf"
 def read(content: bytes, path: str, what: str, alone: Callable[[str], str | None]) -> list[str]:
     """The `NAME=value` lines in `content`; `alone` answers for a name without a value (None: leave it out).
 
-    Raises CommandError (status 125) that names the file and what is wrong with the line.
+    Raises CommandError that names the file and what is wrong with the line.
     """
     lines = []
     for number, text in _lines(content, path, what):
@@ -41,4 +41,4 @@ def _lines(content: bytes, path: str, what: str) -> Iterator[tuple[int, str]]:
 
 
 def _bad(path: str, what: str, number: int, reason: str) -> CommandError:
-    return CommandError(f"invalid {what} file ({path}): line {number}: {reason}", 125)
+    return CommandError(f"invalid {what} file ({path}): line {number}: {reason}")

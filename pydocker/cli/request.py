@@ -59,8 +59,11 @@ def _program(command: Sequence[str], given: Mapping[str, Any]) -> list[tuple[str
 
 
 def _descriptions(session: Session, given: Mapping[str, Any]) -> list[tuple[str, object]]:
-    variables = environment(session, given["env_file"], given["env"])
-    labels = dict(line.split("=", 1) for line in _label_lines(session, given["label_file"])) | dict(given["label"])
+    try:
+        variables = environment(session, given["env_file"], given["env"])
+        labels = dict(line.split("=", 1) for line in _label_lines(session, given["label_file"])) | dict(given["label"])
+    except CommandError as error:  # a file: for these two commands a fault in it is a fault of the flag
+        raise CommandError(str(error), 125) from error
     return [(path, found) for path, found in (("Env", tuple(variables)), ("Labels", labels)) if found]
 
 

@@ -10,16 +10,14 @@ from typing import Any
 
 from pydocker.cli import foreground, request
 from pydocker.cli.command import SOME, Command
-from pydocker.cli.create import make
+from pydocker.cli.create import check_name, make
 from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
-from pydocker.cli.errors import CommandError, start_status, told
+from pydocker.cli.errors import CommandError, of_command, start_status, told
 from pydocker.cli.flags import BOOL, Flag, Kind, switch, value
 from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.api import ApiError
 from pydocker.errors import PydockerError
-
-_HINT = "\n\nRun 'pydocker run --help' for more information"
 
 
 def run(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
@@ -29,12 +27,8 @@ def run(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
         if given["dry_run"]:
             return _dry_run(session, arguments, given)
         return _run(session, arguments, given, streams)
-    except CommandError as error:
-        if error.exit_code != 125:
-            raise
-        raise CommandError(f"pydocker: {error}{_HINT}", 125) from error
     except PydockerError as error:
-        raise CommandError(f"pydocker: {told(error)}{_HINT}", 125) from error
+        raise of_command(error, "run") from error
 
 
 def _streams(session: Session, given: Mapping[str, Any]) -> foreground.Streams:
@@ -86,7 +80,7 @@ def _start(session: Session, container: str, streams: foreground.Streams) -> Non
     try:
         containers.start(session.client(), container, streams.keys_text)
     except ApiError as error:
-        raise CommandError(f"pydocker: {told(error)}{_HINT}", start_status(str(error))) from error
+        raise CommandError(told(error), start_status(str(error))) from error
 
 
 def _dry_run(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> int:
@@ -94,6 +88,7 @@ def _dry_run(session: Session, arguments: tuple[str, ...], given: Mapping[str, A
     from pydocker.explain import plans
 
     image, *command = arguments
+    check_name(image)
     body = request.build(session, image, command, given)
     session.write(plans.told(containers.plan(session.client(), body, given["platform"]), given["dry_run"]))
     return 0

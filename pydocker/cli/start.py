@@ -43,8 +43,6 @@ def _foreground(session: Session, name: str, interactive: bool, detach_keys: str
     client = session.client()
     detail = containers.detail(client, name)
     streams = _streams(detail, interactive, detach_keys)
-    if detail.state.running:
-        raise CommandError(f"{name} is already running: attach to it instead")
     foreground.check_terminal(session, stdin=streams.stdin, tty=streams.tty)
     with ExitStack() as stack:
         if not streams.tty:

@@ -36,30 +36,33 @@ def compile(text: str) -> Printer:
         action, closed, rest = rest.partition("}}")
         if not closed:
             raise TemplateError("failed to parse template: template: :1: unclosed action")
-        parts.append(_action(action))
+        parts.append(_action(action, len(text) - len(rest) - len(action) - len("}}")))
 
 
-def _action(text: str) -> _Evaluator:
-    """`text` between the braces. Trim markers (`{{- -}}`) are for blanks around, which single values do not have."""
+def _action(text: str, column: int) -> _Evaluator:
+    """`text` between the braces, which stands at `column` of the template.
+
+    Trim markers (`{{- -}}`) are for blanks around, which single values do not have.
+    """
     tokens = _TOKEN.findall(text.strip())
     if not tokens:
         raise TemplateError("failed to parse template: template: :1: missing value for command")
     head, *operands = tokens
     if head in _FUNCTIONS and operands:
-        evaluators = [_operand(token) for token in operands]
+        evaluators = [_operand(token, column + text.index(token)) for token in operands]
         return lambda value: _FUNCTIONS[head](*(evaluate(value) for evaluate in evaluators))
     if operands or (head.isidentifier() and head not in ("true", "false")):
         known = ", ".join(sorted(_FUNCTIONS))
         raise TemplateError(f"format {{{{{text}}}}} is not supported yet: {{{{.Field}}}} and the functions {known} are")
-    return _operand(head)
+    return _operand(head, column + text.index(head))
 
 
-def _operand(token: str) -> _Evaluator:
+def _operand(token: str, column: int) -> _Evaluator:
     if token == ".":
         return lambda value: value
     if token.startswith("."):
         names = token[1:].split(".")
-        return lambda value: _field(value, names)
+        return lambda value: _field(value, names, column)
     if token[0] in '"`' and len(token) > 1:
         text = token[1:-1] if token[0] == "`" else msgspec.json.decode(token)
         return lambda value: text
@@ -68,11 +71,11 @@ def _operand(token: str) -> _Evaluator:
     raise TemplateError(f"failed to parse template: template: :1: unexpected {token!r} in operand")
 
 
-def _field(value: Any, names: list[str]) -> Any:
+def _field(value: Any, names: list[str], column: int) -> Any:
     for name in names:
         if not isinstance(value, dict) or name not in value:
             where = f'executing "" at <.{".".join(names)}>'
-            raise TemplateError(f'template: :1: {where}: map has no entry for key "{name}"')
+            raise TemplateError(f'template: :1:{column}: {where}: map has no entry for key "{name}"')
         value = value[name]
     return value
 
