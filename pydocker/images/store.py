@@ -19,6 +19,7 @@ import msgspec
 from pydocker.errors import InvalidParameter, NotFound, PydockerError
 from pydocker.images import leases, removal
 from pydocker.images.catalog import Catalog, name_of
+from pydocker.images.documents import config_of
 from pydocker.images.removal import Removed
 from pydocker.layers.store import LayerStore, chain_ids
 from pydocker.model import reference as references
@@ -72,6 +73,11 @@ class ImageStore:
     def config(self, image: Image) -> ImageConfig:
         """What to run, and from which layers."""
         return image.config
+
+    def find(self, reference: Reference) -> Digest | None:
+        """The id of the image with exactly this name."""
+        entry = self.catalog().find(name_of(reference))
+        return None if entry is None else self._described(entry).id
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
@@ -150,7 +156,7 @@ class ImageStore:
 
     def _describe(self, media_type: str, name: Digest, size: int) -> Image:
         manifest = self.read(name, Manifest)
-        config = self.read(manifest.config.digest, ImageConfig)
+        config = config_of(self.blobs.read(manifest.config.digest))
         layers = chain_ids(config.rootfs.diff_ids)
         return Image(id=manifest.config.digest, manifest=Descriptor(media_type=media_type, digest=name, size=size),
                      config=config, layers=layers, size=sum(self.layers.record(chain).size for chain in layers))

@@ -8,7 +8,8 @@ a child costs a fork (1 ms).
     server ── control socket: one message and three descriptors for each layer ──> foreman ── fork ──> child
     server <──────────────────────────── the layer's own socket ─────────────────────────────────────> child
               `.` there is more in the blob file   `!` that was all                            (to the child)
-              `<number>` compressed bytes taken    `=` done, see result.json   `-<text>` failed     (from it)
+              `<number>` compressed bytes taken    `=` done, see result.json                       (from it)
+              `-<text>` the archive is wrong       `~<text>` the machine failed                    (from it)
 
 The child reads the blob's *file*, behind the download that writes it: the page cache is the buffer between the two, and
 neither waits for the other. When the server dies, the child reads the end of its socket, and ends too; the lock on its
@@ -32,7 +33,7 @@ from pydocker.layers.limits import ArchiveError, largest_content
 from pydocker.layers.unpack import Unpacked, unpack
 
 MORE, ALL = b".", b"!"
-DONE, FAILED = b"=", b"-"
+DONE, WRONG, BROKEN = b"=", b"-", b"~"
 RESULT = "result.json"
 DIFF = "diff"
 
@@ -157,12 +158,12 @@ def _work(directory: int, blob: int, link: socket.socket) -> None:
         with open(fd, "wb") as file:
             file.write(msgspec.json.encode(result))
     except ArchiveError as error:
-        link.send(FAILED + str(error).encode(errors="replace")[:_LONGEST_TELL])
+        link.send(WRONG + str(error).encode(errors="replace")[:_LONGEST_TELL])
     except MemoryError:
-        link.send(FAILED + b"the archive needs more memory than an archive may")
+        link.send(WRONG + b"the archive needs more memory than an archive may")
     except OSError as error:
         if isinstance(error, BrokenPipeError | ConnectionResetError):
             raise
-        link.send(FAILED + f"unpack: {os.strerror(error.errno or 0).lower()}".encode())
+        link.send(BROKEN + f"unpack: {os.strerror(error.errno or 0).lower()}".encode())
     else:
         link.send(DONE)

@@ -4,8 +4,8 @@
 
 mount(2) takes one page of options, 4096 bytes, and Docker allows 127 layers; a layer's path has a hundred characters.
 Where the paths do not fit, or have characters that overlayfs would read as its own syntax (`:`, `,`, `\\`), each
-directory is opened, and the option says `/proc/self/fd/N`: about 18 bytes. (fsconfig's `lowerdir+` would do as well, but
-needs Linux 6.7.)
+directory is opened, and the option says `/proc/self/fd/N`: about 18 bytes. (fsconfig's `lowerdir+` would do as well,
+but needs Linux 6.7.)
 """
 
 import contextlib

@@ -58,6 +58,12 @@ class Draft:
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         os.mkdir(self.path / DIFF, 0o755)
 
+    def empty(self) -> None:
+        """Begin anew, after an attempt to unpack into it failed."""
+        shutil.rmtree(self.path / DIFF)
+        os.mkdir(self.path / DIFF, 0o755)
+        (self.path / RESULT).unlink(missing_ok=True)
+
     def __enter__(self) -> "Draft":
         return self
 

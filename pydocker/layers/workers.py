@@ -22,6 +22,7 @@ from pydocker.layers.foreman import Result
 from pydocker.layers.limits import ArchiveError
 
 _START = "import sys; sys.path[:] = {path!r}; from pydocker.layers.foreman import main; main({fd})"
+_FAILURES = {foreman.WRONG: ArchiveError, foreman.BROKEN: PydockerError}
 
 
 class Job:
@@ -45,8 +46,8 @@ class Job:
         while message := self._receive():
             if message == foreman.DONE:
                 return msgspec.json.decode((self._directory / foreman.RESULT).read_bytes(), type=Result)
-            if message.startswith(foreman.FAILED):
-                raise ArchiveError(message.removeprefix(foreman.FAILED).decode(errors="replace"))
+            if message[:1] in _FAILURES:
+                raise _FAILURES[message[:1]](message[1:].decode(errors="replace"))
             if tell is not None:
                 tell(int(message))
         raise PydockerError("the unpacking process ended unexpectedly")
@@ -56,6 +57,11 @@ class Job:
             return self._link.recv(1 << 16)
         except ConnectionResetError:
             return b""
+
+    def stop(self) -> None:
+        """From another thread: let a waiting `result` fail now."""
+        with contextlib.suppress(OSError):  # it is closed already
+            self._link.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End it; a child that still works on it ends soon."""

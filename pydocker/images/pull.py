@@ -1,0 +1,170 @@
+"""`docker pull`: documents first, then all layers at the same time, then one sync, then the name.
+
+    manifest (or index -> platform -> manifest), config                 verified before they are parsed
+        │
+    layer threads, the largest layer first:
+        download ──> blob file ──> Verifying (the registry's digest) ──> blobs/
+                        └─ followed by a child process: decompress, digest, unpack ──> draft
+        │
+    settle in order (directories inherit from the layers below), sync the file system once, rename everything
+        │
+    index.json gets the name: from here on the image exists
+
+A layer is checked twice: its compressed bytes against the manifest, by the registry client; what came out of them
+against the config's diff_ids. Whatever is killed before the last line leaves drafts and unreferenced files, which a
+later pull uses again or a sweep removes.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from pydocker.images import leases
+from pydocker.images.documents import Chosen, Layer, select
+from pydocker.images.progress import Bar, Progress, Tell
+from pydocker.images.store import ImageStore
+from pydocker.images.transfer import Transfers
+from pydocker.layers.foreman import Result
+from pydocker.layers.store import Draft, LayerStore
+from pydocker.layers.workers import Workers
+from pydocker.model import digest
+from pydocker.model.digest import Digest
+from pydocker.model.image import Descriptor, Image
+from pydocker.model.platform import Platform
+from pydocker.model.reference import Reference
+from pydocker.registry.repository import Repository
+from pydocker.storage import locks
+
+_AT_ONCE = 4  # layers; more do not use two cores better, and each costs some MiB
+
+Finished = Future[Result | None]
+
+
+def pull(store: ImageStore, layers: LayerStore, repository: Repository, reference: Reference,
+         platform: Platform | None, tell: Tell) -> Image:
+    """Fetch what `reference` names (`latest` if it has neither tag nor digest), for `platform` or this machine's.
+
+    `tell` is called in this thread only; if it raises, the pull ends. Raises the registry's errors, ArchiveError.
+    """
+    wanted = reference.with_default_tag()
+    tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
+    chosen = select(repository, wanted, platform)
+    names = _names(wanted, chosen.answered)
+    store.make()
+    with _alone(store.paths.temporary, chosen.fetched.digest), _leased(store, chosen):
+        before = store.find(wanted)
+        _Layers(store, layers, chosen.layers, tell).get(repository)
+        store.blobs.add(chosen.config_content)
+        store.blobs.add(chosen.fetched.content)
+        image = store.add(Descriptor(media_type=chosen.fetched.media_type, digest=chosen.fetched.digest,
+                                     size=len(chosen.fetched.content)), names)
+    tell(Progress("", f"Digest: {chosen.answered}"))
+    tell(Progress("", _status(wanted, is_new=before != image.id)))
+    return image
+
+
+def _names(wanted: Reference, answered: Digest) -> list[Reference]:
+    """Docker notes the registry's digest beside the tag; an image pulled by digest gets no tag."""
+    by_digest = wanted.with_digest(answered)
+    return [by_digest] if wanted.digest else [wanted, by_digest]
+
+
+def _status(wanted: Reference, *, is_new: bool) -> str:
+    what = "Downloaded newer image" if is_new else "Image is up to date"
+    return f"Status: {what} for {wanted.familiar()}"
+
+
+@contextlib.contextmanager
+def _alone(temporary: Path, manifest: Digest) -> Iterator[None]:
+    """A second pull of the same image waits, and then finds everything there."""
+    path = temporary / f"pull-{digest.encoded(manifest)}.lock"
+    with locks.held(path):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _leased(store: ImageStore, chosen: Chosen) -> Iterator[None]:
+    needed = [chosen.fetched.digest, chosen.manifest.config.digest]
+    for layer in chosen.layers:
+        needed += [layer.chain, layer.blob.digest]
+    with contextlib.ExitStack() as stack:
+        with store.using():  # not while a removal has decided already what may go
+            stack.enter_context(leases.lease(store.paths.temporary, needed))
+        yield
+
+
+class _Layers:
+    """The layers of one image, on their way. Used by the pulling thread; the threads below it only fill the queue."""
+
+    def __init__(self, store: ImageStore, layers: LayerStore, wanted: Sequence[Layer], tell: Tell) -> None:
+        self._store, self._layers, self._wanted, self._tell = store, layers, wanted, tell
+        self._events: SimpleQueue[Progress | Finished] = SimpleQueue()
+        self._drafts: dict[Digest, Draft] = {}
+        self._settled = 0
+
+    def get(self, repository: Repository) -> None:
+        """Fetch, unpack and commit whatever is missing."""
+        missing = [layer for layer in self._wanted if not self._is_here(layer)]
+        for layer in self._wanted:
+            self._say(layer, "Pulling fs layer" if layer in missing else "Already exists")
+        if not missing:
+            return
+        with contextlib.ExitStack() as stack:
+            for layer in missing:
+                if not self._layers.has(layer.chain):
+                    self._drafts[layer.chain] = stack.enter_context(self._layers.draft())
+            with Workers() as workers:
+                self._transfer(missing, Transfers(repository, self._store.blobs, workers, self._events.put))
+            self._layers.sync()
+            for chain, draft in self._drafts.items():
+                self._layers.commit(draft, chain)
+
+    def _is_here(self, layer: Layer) -> bool:
+        return self._layers.has(layer.chain) and self._store.blobs.has(layer.blob.digest)
+
+    def _transfer(self, missing: Sequence[Layer], transfers: Transfers) -> None:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            running: dict[Finished, Layer] = {}
+            try:
+                for layer in sorted(missing, key=lambda layer: -layer.blob.size):
+                    future = pool.submit(transfers.fetch, layer, self._drafts.get(layer.chain))
+                    running[future] = layer
+                    future.add_done_callback(self._events.put)
+                self._watch(running)
+            except BaseException:
+                transfers.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _watch(self, running: Mapping[Finished, Layer]) -> None:
+        """Pass on what the threads tell, and settle each layer as soon as those below it are."""
+        results: dict[Digest, Result | None] = {}
+        while len(results) < len(running):
+            event = self._events.get()
+            if isinstance(event, Progress):
+                self._tell(event)
+            else:
+                results[running[event].chain] = event.result()
+                self._settle(results, {layer.chain for layer in running.values()})
+
+    def _settle(self, results: Mapping[Digest, Result | None], missing: set[Digest]) -> None:
+        for layer in self._wanted[self._settled:]:
+            if layer.chain in missing:
+                if layer.chain not in results:
+                    return
+                self._finish(layer, results[layer.chain])
+            self._settled += 1
+
+    def _finish(self, layer: Layer, result: Result | None) -> None:
+        if result is not None:
+            below = [lower.chain for lower in self._wanted[:self._settled]]
+            self._layers.settle(self._drafts[layer.chain], result, layer.diff_id, below, self._drafts)
+        self._say(layer, "Pull complete")
+
+    def _say(self, layer: Layer, status: str) -> None:
+        Bar(layer.blob.digest, layer.blob.size, self._tell).say(status)
