@@ -55,8 +55,10 @@ def _tls(error: ssl.SSLError, authority: str) -> str:
 
 
 def _system(error: OSError, authority: str) -> str | None:
-    """requests' own exceptions are OSErrors, too, but without an errno."""
-    return f"dial tcp {authority}: connect: {os.strerror(error.errno).lower()}" if error.errno else None
+    """An errno, or the words of an OSError itself (a proxy refused); requests' own exceptions are OSErrors, too."""
+    if error.errno:
+        return f"dial tcp {authority}: connect: {os.strerror(error.errno).lower()}"
+    return plain(error) if type(error) is OSError else None
 
 
 _ROWS = (
@@ -85,7 +87,7 @@ def failure(error: BaseException, request: Request) -> Unavailable:
         for cause in chain:
             if isinstance(cause, row.cause) and (words := row.words(cause, authority)):
                 return row.kind(f"{request}: {words}")
-    return Unreachable(f"{request}: {plain(error)}")
+    return Unreachable(f"{request}: {plain(chain[-1])}")  # the outer ones quote whole URLs, with what is secret in them
 
 
 def plain(text: object) -> str:

@@ -46,6 +46,7 @@ class Repository:
         self._insecure = insecure
         self._credentials = credentials
         self._patience = patience
+        self._certificates = certificates
         self._transport = Transport(self._access, patience, certificates)
         self._lock = threading.Lock()
         self._entered: tuple[str, Exchange] | None = None
@@ -127,10 +128,12 @@ class Repository:
         probe = Request(f"https://{authority}/v2/")
         if not self._access(authority).plain:
             return "https"
-        try:
-            self._transport.send(probe).close()
-        except (NotTLS, Broken):
-            return "http"
+        # nothing secret is said, so no authority needs to be read for it; what follows is verified where it has to be
+        with closing(Transport(lambda authority: hosts.INSECURE, self._patience, self._certificates)) as transport:
+            try:
+                transport.send(probe).close()
+            except (NotTLS, Broken):
+                return "http"
         return "https"
 
     def _access(self, authority: str) -> hosts.Access:

@@ -42,6 +42,7 @@ class Transport:
         self._patience = patience
         self._certificates = certificates
         self._pools: dict[tuple[str, str], _Pool] = {}
+        self._settings: dict[tuple[tuple[Path, ...], bool], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Answer:
@@ -78,7 +79,10 @@ class Transport:
             return _Pool(None)
         if not access.verified:  # the administrator's own decision: no need to print a warning at each request
             warnings.simplefilter("ignore", InsecureRequestWarning)
-        return _Pool(trust.context(authority, verified=access.verified, certificates=self._certificates))
+        key = (trust.directories(authority, self._certificates), access.verified)
+        if (settings := self._settings.get(key)) is None:
+            settings = self._settings[key] = trust.context(key[0], verified=access.verified)
+        return _Pool(settings)
 
 
 class _Pool(HTTPAdapter):

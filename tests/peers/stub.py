@@ -46,9 +46,9 @@ class Seen:
 
 
 class Stub:
-    """Serves on loopback while entered; with certificates, TLS."""
+    """Serves on loopback while entered; with certificates, TLS; with `mutual`, clients have to show one, too."""
 
-    def __init__(self, certificates: Certificates | None = None) -> None:
+    def __init__(self, certificates: Certificates | None = None, *, mutual: bool = False) -> None:
         self.seen: list[Seen] = []
         self.sent = 0  # bytes of bodies
         self._replies: dict[str, list[Reply]] = {}
@@ -56,6 +56,9 @@ class Stub:
         if certificates is not None:
             self._settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._settings.load_cert_chain(certificates.certificate, certificates.key)
+            if mutual:
+                self._settings.load_verify_locations(certificates.authority)
+                self._settings.verify_mode = ssl.CERT_REQUIRED
         self._server = _Server(self)
 
     @property

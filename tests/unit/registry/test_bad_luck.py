@@ -257,6 +257,34 @@ def test_an_expired_certificate(tmp_path: Path, repository: Open) -> None:
     assert "x509: certificate has expired or is not yet valid" in words
 
 
+def test_a_registry_that_wants_a_certificate(made: Certificates, repository: Open, tmp_path: Path) -> None:
+    with Stub(made, mutual=True) as stub:
+        stub.on("/v2/", Reply())
+        stub.on(PATH, Reply(body=CONTENT))
+        directory = tmp_path / "certs.d" / stub.address
+        directory.mkdir(parents=True)
+        (directory / "ca.crt").write_bytes(made.authority.read_bytes())
+        failing(repository(f"{stub.address}/a/b"))
+        assert not stub.seen
+        (directory / "client.cert").write_bytes(made.certificate.read_bytes())
+        assert failing(repository(f"{stub.address}/a/b"), PydockerError).startswith(
+            f"cannot use client certificate {directory}/client.cert with key {directory}/client.key: "
+        )
+        (directory / "client.key").write_bytes(made.key.read_bytes())
+        assert fetched(repository(f"{stub.address}/a/b")) == CONTENT
+
+
+def test_a_proxy_is_for_others_than_this_machine(
+    stub: Stub, near: Repository, repository: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stub() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        stub.on(PATH, Reply(body=CONTENT))
+        assert fetched(near) == CONTENT
+        assert "Tunnel connection failed: 501" in failing(repository("registry.test/a/b"))
+
+
 def test_a_certificate_file_that_is_none(made: Certificates, repository: Open, tmp_path: Path) -> None:
     with Stub(made) as stub:
         directory = tmp_path / "certs.d" / stub.address
