@@ -41,3 +41,12 @@ def write(path: str | bytes, content: bytes, *, dir_fd: int | None = None) -> No
         raise OSError(error.errno, error.strerror, path) from error
     finally:
         os.close(fd)
+
+
+def close_all_but(kept: set[int]) -> None:
+    """Close every descriptor above 2 that is not in the set."""
+    first = 3
+    for descriptor in sorted(one for one in kept if one > 2):
+        close_range(first, descriptor - 1)
+        first = descriptor + 1
+    close_range(first)

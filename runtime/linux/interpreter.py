@@ -30,16 +30,25 @@ def protected() -> bool:
     return bool(os.statvfs("/proc/self/exe").f_flag & os.ST_RDONLY)
 
 
+def read_only_copy() -> int:
+    """A descriptor for this interpreter on a detached, read-only mount; it can be executed as /proc/self/fd/N."""
+    tree = open_tree(AT_FDCWD, os.readlink("/proc/self/exe"), OPEN_TREE_CLONE)
+    try:
+        mount_setattr(tree, attr_set=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+    except BaseException:
+        os.close(tree)
+        raise
+    return tree
+
+
 def exec_protected(argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Execute this interpreter again, from a read-only detached mount, with these arguments (without argv[0]).
 
     It runs isolated (-I), without `site` (-S) and without writing bytecode (-B); `bootstrap` gives it this process's
     own module search path back. Returns only by raising OSError.
     """
-    executable = os.readlink("/proc/self/exe")
-    tree = open_tree(AT_FDCWD, executable, OPEN_TREE_CLONE)
+    tree = read_only_copy()
     try:
-        mount_setattr(tree, attr_set=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
         os.execve(f"/proc/self/fd/{tree}", [sys.executable, *argv], dict(env))
     finally:
         os.close(tree)

@@ -57,6 +57,9 @@ MOUNT_ATTR_IDMAP = 0x00100000
 MOUNT_ATTR_NOSYMFOLLOW = 0x00200000
 
 
+PROC_SUPER_MAGIC = 0x9FA0
+
+
 class MountAttr(ctypes.Structure):
     """struct mount_attr of mount_setattr(2)."""
 
@@ -114,6 +117,13 @@ def fsmount(fs: int, attributes: int = 0) -> int:
     """Create the configured file system, and return a detached mount of it with these MOUNT_ATTR_…. fsmount(2)."""
     syscall("fsconfig", fs, FSCONFIG_CMD_CREATE, None, None, 0)
     return syscall("fsmount", fs, FSMOUNT_CLOEXEC, attributes)
+
+
+def filesystem(fd: int) -> int:
+    """The magic number of the file system that the descriptor is on (PROC_SUPER_MAGIC …). fstatfs(2)."""
+    buffer = (ctypes.c_long * 32)()  # struct statfs: the type is its first word; 32 words are more than all of it
+    check(libc.fstatfs(fd, buffer))
+    return buffer[0]
 
 
 def complaint(fs: int) -> str:

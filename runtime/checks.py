@@ -1,0 +1,153 @@
+"""What a config.json may ask for: everything that is right by type and still makes no sense, or is not to be had.
+
+Each check is one row: a field's JSON path, and the words about what is wrong with it. A field that this runtime does
+not support is refused by name; nothing is silently ignored.
+"""
+
+from collections.abc import Iterator
+
+from runtime.errors import InvalidSpec
+from runtime.linux.capabilities import NAMES, NUMBERS, mask
+from runtime.machine import Machine
+from runtime.process.limits import LIMITS
+from runtime.spec import Process, Spec
+
+Complaint = tuple[str, str]  # JSON path, words
+
+IPC_SYSCTLS = frozenset(f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni",
+                                                      "shm_rmid_forced"))
+
+
+def check(spec: Spec, machine: Machine) -> None:
+    """Raises InvalidSpec for the first thing that is wrong."""
+    raise_first(complaints(spec, machine), "config.json")
+
+
+def check_process(process: Process, machine: Machine) -> None:
+    """The same for the process of `exec`."""
+    raise_first(of_process(process, machine, "$"), "process.json")
+
+
+def raise_first(found: Iterator[Complaint], name: str) -> None:
+    for path, words in found:
+        raise InvalidSpec(f"{name}: {words} - at `{path}`")
+
+
+def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
+    """All that is wrong with a container's specification."""
+    if spec.process is None:
+        yield "$.process", "object missing required field `process`"
+    else:
+        yield from of_process(spec.process, machine, "$.process")
+    if spec.root is None or not spec.root.path:
+        yield "$.root", "a container needs a root file system"
+    if spec.linux is None:
+        yield "$.linux", "only Linux containers are supported, and this object says how they are to be"
+    yield from of_namespaces(spec)
+    yield from of_sysctls(spec)
+    yield from unsupported(spec)
+
+
+def of_process(process: Process, machine: Machine, path: str) -> Iterator[Complaint]:
+    if not process.args or not process.args[0]:
+        yield f"{path}.args", "the program to run is missing"
+    for number, line in enumerate(process.env):
+        if line.find("=") < 1:
+            yield f"{path}.env[{number}]", "expected NAME=value"
+    for number, limit in enumerate(process.rlimits):
+        at = f"{path}.rlimits[{number}]"
+        if limit.type not in LIMITS:
+            yield f"{at}.type", f"unknown limit {limit.type!r}"
+        if limit.type in [other.type for other in process.rlimits[:number]]:
+            yield f"{at}.type", f"{limit.type} is there twice"
+        if limit.soft > limit.hard:
+            yield f"{at}.soft", f"{limit.type}: the soft limit {limit.soft} is above the hard limit {limit.hard}"
+    if process.oom_score_adj is not None and not -1000 <= process.oom_score_adj <= 1000:
+        yield f"{path}.oomScoreAdj", "expected a number from -1000 to 1000"
+    yield from of_capabilities(process, machine, f"{path}.capabilities")
+    for field, value in (("apparmorProfile", process.apparmor_profile), ("selinuxLabel", process.selinux_label),
+                         ("scheduler", process.scheduler), ("ioPriority", process.io_priority),
+                         ("execCPUAffinity", process.exec_cpu_affinity)):
+        if value:
+            yield f"{path}.{field}", "not supported by this runtime"
+
+
+def of_capabilities(process: Process, machine: Machine, path: str) -> Iterator[Complaint]:
+    asked = process.capabilities
+    if asked is None:
+        return
+    for field in ("bounding", "effective", "inheritable", "permitted", "ambient"):
+        names = getattr(asked, field)
+        for number, name in enumerate(names):
+            if name not in NUMBERS or NUMBERS[name] > machine.last:
+                yield f"{path}.{field}[{number}]", f"unknown capability {name!r}"
+            elif not machine.capabilities >> NUMBERS[name] & 1:
+                yield f"{path}.{field}[{number}]", f"{name}: operation not permitted, as root itself does not hold it"
+    for field, names, needed in (("effective", asked.effective, asked.permitted),
+                                 ("ambient", asked.ambient, asked.permitted),
+                                 ("ambient", asked.ambient, asked.inheritable)):
+        missing = mask(known(names)) & ~mask(known(needed))
+        if missing:
+            yield f"{path}.{field}", f"{NAMES[missing.bit_length() - 1]} is not in the sets that it has to be in, too"
+
+
+def known(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in NUMBERS)
+
+
+def of_namespaces(spec: Spec) -> Iterator[Complaint]:
+    if spec.linux is None:
+        return
+    kinds = [namespace.type for namespace in spec.linux.namespaces]
+    for number, namespace in enumerate(spec.linux.namespaces):
+        at = f"$.linux.namespaces[{number}]"
+        if namespace.type in kinds[:number]:
+            yield at, f"malformed spec file: duplicated ns {namespace.type.value!r}"
+        if namespace.path and not namespace.path.startswith("/"):
+            yield f"{at}.path", f"expected an absolute path, got {namespace.path!r}"
+        if namespace.type in ("user", "time"):
+            yield f"{at}.type", f"{namespace.type.value} namespaces are not supported by this runtime"
+    if "mount" not in kinds or any(one.path for one in spec.linux.namespaces if one.type == "mount"):
+        yield "$.linux.namespaces", "a new mount namespace is needed, as the root file system changes in it"
+    for field, value in (("hostname", spec.hostname), ("domainname", spec.domainname)):
+        if value and "uts" not in kinds:
+            yield f"$.{field}", f"unable to set {field} without a private UTS namespace"
+
+
+def of_sysctls(spec: Spec) -> Iterator[Complaint]:
+    """Only what belongs to a namespace that is the container's own, or the host would change (CVE-2022-0811)."""
+    if spec.linux is None:
+        return
+    own = {namespace.type.value for namespace in spec.linux.namespaces}
+    for key, value in spec.linux.sysctl.items():
+        at = f"$.linux.sysctl[{key!r}]"
+        name = key.replace("/", ".")
+        if ".." in name or not key.isascii() or not key.isprintable() or "\n" in value:
+            yield at, "malformed name or value"
+        needed = ("ipc" if name in IPC_SYSCTLS or name.startswith("fs.mqueue.") else
+                  "network" if name.startswith("net.") else "uts" if name == "kernel.domainname" else "")
+        if not needed:
+            yield at, f"sysctl {key!r} is not in a separate kernel namespace"
+        elif needed not in own:
+            yield at, f"sysctl {key!r} is not allowed in the hosts {needed} namespace"
+
+
+def unsupported(spec: Spec) -> Iterator[Complaint]:
+    """Fields of the specification that would have to be ignored."""
+    linux = spec.linux
+    if linux is None:
+        return
+    hooks = spec.hooks
+    for path, asked in (
+        ("$.linux.uidMappings", linux.uid_mappings), ("$.linux.gidMappings", linux.gid_mappings),
+        ("$.linux.timeOffsets", linux.time_offsets), ("$.linux.intelRdt", linux.intel_rdt),
+        ("$.linux.seccomp", linux.seccomp), ("$.linux.mountLabel", linux.mount_label),
+        ("$.linux.personality", linux.personality),
+        ("$.hooks", hooks and any((hooks.prestart, hooks.create_runtime, hooks.create_container, hooks.start_container,
+                                   hooks.poststart, hooks.poststop))),
+    ):
+        if asked:
+            yield path, "not supported by this runtime"
+    for number, mount in enumerate(spec.mounts):
+        if mount.uid_mappings or mount.gid_mappings:
+            yield f"$.mounts[{number}].uidMappings", "not supported by this runtime"

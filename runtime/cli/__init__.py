@@ -1,0 +1,51 @@
+"""The command line of an OCI runtime, as runc has it, so that whoever calls runc can call this.
+
+This module imports next to nothing: `create`, `run` and `exec` first execute the interpreter again from a read-only
+mount (see `runtime.linux.interpreter`), unless the caller did so already, and whatever is imported before that is
+imported twice. For the same reason the flags are a table and forty lines of our own: click costs 25 ms at each call,
+more than a whole container.
+
+    arguments   parse words by a table of flags; help
+    verbs       the table of verbs, and what each one does
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+MAKING = ("create", "run", "exec")  # these fork a process that enters a container
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code, and never raises. Errors are one line on standard error.
+
+    It may be called in a forked child of a process that has imported this already; then it does not return if the
+    interpreter has to be executed again.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if any(word in MAKING for word in words):
+            protect(words)
+        from runtime.cli.verbs import run
+
+        code = run(words)
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        return complain(f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower())
+    except KeyboardInterrupt:
+        return 130
+
+
+def protect(words: Sequence[str]) -> None:
+    """Go on from a read-only interpreter (CVE-2019-5736). Returns if this one is; raises OSError if it cannot be."""
+    from runtime.linux.interpreter import bootstrap, exec_protected, protected
+
+    if not protected() and os.geteuid() == 0:
+        exec_protected([*bootstrap("runtime.cli:main"), *words], os.environ)
+
+
+def complain(message: str) -> int:
+    """One line on standard error; returns the exit code of every failure."""
+    os.write(2, f"pydocker-runtime: {message}\n".encode(errors="surrogateescape"))
+    return 1

@@ -1,0 +1,113 @@
+"""`create`: from a bundle to a process that is ready to become the program.
+
+    read and check config.json, decide the plan          nothing is touched
+    take the id, write state.json ("creating")           from here on `delete --force` finds what there is to clean
+    apply the outer steps                                the process exists, and applies the inner ones
+    hear "ready", write state.json with the pid          now `start`, `kill` and `exec` can find it
+    say "go", leave                                      the process is adopted by the nearest subreaper
+
+If anything fails, what was done is undone in reverse order, and the error says which step it was.
+"""
+
+import os
+import time
+from contextlib import ExitStack
+
+import msgspec
+
+from runtime.checks import check
+from runtime.errors import InvalidSpec, StepFailed
+from runtime.linux.descriptors import read
+from runtime.machine import look
+from runtime.outside import console_for, go, ready, stage, write_pid_file
+from runtime.plan import Container, Plan, plan
+from runtime.process.entrance import KINDS
+from runtime.spec import Spec, decode
+from runtime.state import Place, Record, start_time
+from runtime.step import apply
+
+NEW_CGROUPS = "/pydocker"  # where containers go whose specification names no cgroup
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the command line of `create` and `run` says. Paths are absolute."""
+
+    id: str
+    root: str
+    bundle: str
+    pid_file: str = ""
+    console_socket: str = ""
+    preserved: int = 0
+    keyring: bool = True
+
+
+def bundle_spec(bundle: str) -> Spec:
+    """The bundle's config.json. Raises InvalidSpec."""
+    try:
+        return decode(read(os.path.join(bundle, "config.json"), 64 << 20))
+    except FileNotFoundError as error:
+        raise InvalidSpec(f"JSON specification file config.json not found: {bundle}/config.json: "
+                          "no such file or directory") from error
+
+
+def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
+    """Names and absolute paths."""
+    assert spec.root is not None and spec.linux is not None
+    # One realpath, of the caller's own path: the root itself may lie behind a link; what is inside is never joined.
+    rootfs = os.path.realpath(os.path.join(wanted.bundle, spec.root.path))
+    return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
+                     cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
+                     keyring=wanted.keyring, preserved=wanted.preserved)
+
+
+def decided(wanted: Wanted) -> tuple[Spec, Container, Plan]:
+    """Everything up to the point where something would be touched. Raises InvalidSpec, InvalidArgument."""
+    place = Place(wanted.root, wanted.id)
+    spec = bundle_spec(wanted.bundle)
+    machine = look()
+    check(spec, machine)
+    container = placed(spec, wanted, place)
+    return spec, container, plan(spec, container, machine)
+
+
+def create(wanted: Wanted, console: int = -1) -> Record:
+    """Make the container. `console` is a connected socket for the terminal's master, if no console socket is named.
+
+    Raises Fault; then nothing is left.
+    """
+    spec, container, decision = decided(wanted)
+    assert spec.process is not None and spec.linux is not None
+    if not os.path.isdir(container.rootfs):
+        raise StepFailed(f"invalid rootfs: stat {container.rootfs}: no such file or directory")
+    console = console_for(spec.process, wanted.console_socket, console)
+    place = Place(wanted.root, wanted.id)
+    place.make()
+    with ExitStack() as undo:
+        undo.callback(place.remove)
+        record = Record(id=wanted.id, bundle=wanted.bundle, rootfs=container.rootfs, created=now(),
+                        cgroup_path=container.cgroup_path, annotations=spec.annotations, process=spec.process,
+                        keyring=f"_ses.{wanted.id}" if wanted.keyring else "")
+        place.write(record)
+        os.mkfifo(place.fifo, 0o600)
+        at = stage(decision.inside, console, wanted.preserved)
+        undo.enter_context(apply(decision.outside, at))
+        ready(at)
+        record = msgspec.structs.replace(record, pid=at.pid, start_time=start_time(at.pid) or 0,
+                                         namespaces=namespaces(spec, at.pid))
+        place.write(record)
+        write_pid_file(wanted.pid_file, at.pid)
+        go(at)
+        undo.pop_all()
+    return record
+
+
+def namespaces(spec: Spec, pid: int) -> dict[str, str]:
+    """Where the container's namespaces can be found, by kind."""
+    assert spec.linux is not None
+    return {one.type.value: one.path or f"/proc/{pid}/ns/{KINDS[one.type.value][1]}" for one in spec.linux.namespaces}
+
+
+def now() -> str:
+    """RFC 3339, UTC, nanoseconds."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"

@@ -1,0 +1,141 @@
+"""`start`, `state`, `kill`, `delete`, `list`: what happens to a container between `create` and its end.
+
+Which state a container is in is asked of the kernel each time (`state.status`). Signals go by pidfd, so that none can
+hit a process that got the number later.
+"""
+
+import contextlib
+import os
+import re
+import signal
+
+from runtime import cgroups
+from runtime.errors import Fault, InvalidArgument, NoSuchContainer, WrongState
+from runtime.process.entrance import end
+from runtime.spec import State, Status
+from runtime.state import Place, Record, start_time, status
+
+
+def state(place: Place) -> State:
+    """The OCI state. Raises NoSuchContainer."""
+    record = place.record()
+    return record.state(status(place, record))
+
+
+def start(place: Place) -> None:
+    """Let the program begin. Raises NoSuchContainer, WrongState."""
+    record = place.record()
+    now = status(place, record)
+    if now is Status.CREATED and wake(place.fifo):
+        return
+    raise WrongState("cannot start a container that has stopped" if now is Status.STOPPED
+                     else "cannot start an already running container" if now is not Status.CREATING
+                     else "cannot start a container that is being created")
+
+
+def wake(fifo: str) -> bool:
+    """Write the one byte that init waits for. False if somebody else did so first, or init is gone."""
+    try:
+        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # ENXIO: nobody reads; ENOENT: somebody started it
+        return False
+    try:
+        os.write(descriptor, b"\n")
+    finally:
+        os.close(descriptor)
+    try:
+        os.unlink(fifo)
+    except FileNotFoundError:  # of two at once, the one that unlinks is the one that started it
+        return False
+    return True
+
+
+def kill(place: Place, word: str, *, everything: bool = False) -> None:
+    """Send a signal to init, or to all processes of the container. Raises NoSuchContainer, WrongState."""
+    number = signal_number(word)
+    record = place.record()
+    if everything:
+        send_to_all(record, number)
+        return
+    if status(place, record) is Status.STOPPED or not send(record, number):
+        raise WrongState("container not running")
+
+
+def send(record: Record, number: int) -> bool:
+    """Signal init; False if it is gone."""
+    try:
+        descriptor = os.pidfd_open(record.pid)
+    except (ProcessLookupError, ValueError, OSError):
+        return False
+    try:
+        # First the descriptor, then the check: from now on the number cannot come to mean another process.
+        if start_time(record.pid) != record.start_time:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def send_to_all(record: Record, number: int) -> None:
+    """Signal every process in the container's cgroup."""
+    cgroup = cgroups.open(record.cgroup_path)
+    if number == signal.SIGKILL:
+        cgroup.kill()
+        return
+    for pid in cgroup.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def delete(place: Place, *, force: bool = False) -> None:
+    """Remove what is left of a container; one that runs only by force. Raises NoSuchContainer, WrongState."""
+    try:
+        record = place.record()
+    except NoSuchContainer:
+        if not force:
+            raise
+        place.remove()
+        return
+    now = status(place, record)
+    # runc lets a container that was never started go without force.
+    if not force and now not in (Status.STOPPED, Status.CREATED):
+        raise WrongState(f"cannot delete container {place.id} that is not stopped: {now.value}")
+    destroy(place, record)
+
+
+def destroy(place: Place, record: Record) -> None:
+    """Kill whatever is left, remove the cgroup, forget the container."""
+    if record.pid and start_time(record.pid) == record.start_time:
+        end(record.pid)
+    cgroup = cgroups.open(record.cgroup_path)
+    cgroup.kill()
+    cgroup.destroy()
+    place.remove()
+
+
+def every(root: str) -> list[State]:
+    """The states of all containers below the root directory."""
+    found = []
+    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+        with contextlib.suppress(Fault):  # deleted meanwhile, or nothing of ours
+            found.append(state(Place(root, name)))
+    return found
+
+
+def signal_number(word: str) -> int:
+    """A signal by its number or its name, with or without SIG, in any case. Raises InvalidArgument."""
+    name = word.upper().removeprefix("SIG")
+    realtime = re.fullmatch(r"RTMIN(?:\+(\d{1,2}))?|RTMAX(?:-(\d{1,2}))?", name)
+    if word.isascii() and word.isdigit():
+        number = int(word)
+    elif realtime:
+        up, down = realtime.groups(default="0")
+        number = signal.SIGRTMIN + int(up) if name.startswith("RTMIN") else signal.SIGRTMAX - int(down)
+    else:
+        number = getattr(signal, f"SIG{name}", -1) if name.isalnum() else -1
+    if not 0 <= number <= signal.SIGRTMAX:
+        raise InvalidArgument(f"unknown signal {word!r}")
+    return int(number)

@@ -1,0 +1,61 @@
+"""The outer side of the conversation that `create` and `exec` have with the process they make (see `sync`)."""
+
+import os
+from typing import NoReturn
+
+from runtime import init
+from runtime.errors import InvalidArgument
+from runtime.linux.sockets import connect
+from runtime.spec import Process
+from runtime.stage import Inside, Outside
+from runtime.step import Step
+from runtime.sync import Go, Ready
+
+
+def console_for(process: Process, path: str, console: int) -> int:
+    """The socket that gets the terminal's master. Raises InvalidArgument where terminal and socket do not match."""
+    if process.terminal and not path and console < 0:
+        raise InvalidArgument("cannot allocate tty if the container is detached without setting console socket")
+    if path and not process.terminal:
+        raise InvalidArgument("cannot use console socket if the container has no terminal")
+    return connect(path) if path else console
+
+
+def stage(inside: tuple[Step[Inside], ...], console: int, preserved: int) -> Outside:
+    """The outer stage, whose new process will run the inner steps."""
+    def become(at: Inside) -> NoReturn:
+        init.run(inside, at)
+
+    at = Outside(become)
+    at.console_socket = console
+    at.keep = tuple(range(3, 3 + preserved))
+    return at
+
+
+def ready(at: Outside) -> None:
+    """Return when the process inside has done all it can do beforehand. Raises the error that it met."""
+    assert at.channel is not None
+    message = at.channel.receive()
+    assert isinstance(message, Ready), message
+
+
+def go(at: Outside) -> None:
+    """Let the process inside go on, and hang up."""
+    assert at.channel is not None
+    at.channel.send(Go())
+    at.channel.close()
+    if at.console_socket >= 0:
+        os.close(at.console_socket)
+
+
+def write_pid_file(path: str, pid: int) -> None:
+    """The pid, to be read by whoever waits for the file to appear: so it is renamed into place when complete."""
+    if not path:
+        return
+    temporary = f"{path}.{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, str(pid).encode())
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)

@@ -1,0 +1,286 @@
+"""The plan: which steps make the container of a config.json, and why in this order. Pure: nothing is touched here.
+
+`plan` has two halves. The *outside* half is done by the process that was called, in the host's namespaces; the
+*inside* half by the process that becomes the container, from the second fork to execve:
+
+    outside   make the cgroup, set its limits          before there is anything to limit
+              fork into new namespaces                 the process is there, and has nothing yet
+              move it into the cgroup                  while it works on the following:
+    inside    limits that need root's privileges, session, network, propagation of mounts
+              the root file system, and all mounts below it, in the order of config.json
+              devices, terminal, read-only and masked paths
+              pivot_root                               now the host's files are gone
+              names, working directory
+              user, capabilities                       now the privileges are gone
+              find the program, wait for `start`, execve
+
+What has to come before what is said by each step's `why`. If a step seems to need an `if`, it is decided here.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from runtime import cgroups
+from runtime.errors import InvalidSpec
+from runtime.linux import mounts as m
+from runtime.linux.capabilities import NUMBERS
+from runtime.machine import Machine
+from runtime.process.entrance import Enter, EnterCgroup, Join
+from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
+from runtime.process.limits import SetLimit, SetOomScore, SetUmask
+from runtime.process.names import (
+    Domainname,
+    Hostname,
+    LoopbackUp,
+    NewCgroupNamespace,
+    SessionKeyring,
+    Sysctl,
+)
+from runtime.process.program import (
+    Execute,
+    FindHome,
+    FindProgram,
+    OpenFifo,
+    WaitForGo,
+    WaitForStart,
+    WorkingDirectory,
+)
+from runtime.process.terminal import NewSession, OpenTerminal, OwnOutputs, UseTerminal
+from runtime.rootfs.cgroupfs import cgroup_filesystem
+from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
+from runtime.rootfs.masks import MaskPath, ReadonlyPath
+from runtime.rootfs.mounts import BindMount, NewFilesystem
+from runtime.rootfs.options import PROPAGATION, Attributes, Options, parse
+from runtime.rootfs.root import (
+    BindRoot,
+    MakeDirectory,
+    PivotRoot,
+    Propagation,
+    RootPropagation,
+    SetAttributes,
+    UseRoot,
+)
+from runtime.spec import Linux, LinuxCapabilities, Mount, NamespaceType, Process, Spec
+from runtime.stage import Inside
+from runtime.step import Step
+
+READ_ONLY = Attributes(set=m.MOUNT_ATTR_RDONLY)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """All steps of a container, in order: `outside` on the stage Outside, `inside` on the stage Inside."""
+
+    outside: tuple[Step[Any], ...]
+    inside: tuple[Step[Inside], ...]
+
+    @property
+    def steps(self) -> tuple[Step[Any], ...]:
+        return (*self.outside, *self.inside)
+
+
+class Container(msgspec.Struct, frozen=True):
+    """What a plan needs beside the specification: names and absolute paths, and what the command line said."""
+
+    id: str
+    rootfs: str
+    bundle: str
+    fifo: str
+    cgroup_path: str
+    keyring: bool = True
+    preserved: int = 0
+
+
+def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
+    """The plan that makes a container. The specification was checked (`checks.check`). Raises InvalidSpec."""
+    assert spec.process is not None and spec.linux is not None
+    cgroup = cgroups.open(container.cgroup_path, machine.cgroups)
+    outside: tuple[Step[Any], ...] = (
+        *cgroup.steps(spec.linux.resources),
+        enter(spec.linux),
+        *oom_score(spec.process),
+        EnterCgroup(cgroup),
+    )
+    inside = (
+        OpenFifo(container.fifo),
+        *limits(spec.process),
+        *([SessionKeyring(f"_ses.{container.id}")] if container.keyring else []),
+        NewSession(),
+        *network(spec.linux),
+        *(Sysctl(key, value) for key, value in spec.linux.sysctl.items()),
+        *root_filesystem(spec, container, cgroup, machine),
+        *([Hostname(spec.hostname)] if spec.hostname else []),
+        *([Domainname(spec.domainname)] if spec.domainname else []),
+        *become(spec.process, machine),
+        WaitForStart(),
+        SetUmask(umask(spec.process)),
+        Execute(spec.process.args, spec.process.env, container.preserved),
+    )
+    return Plan(outside, inside)
+
+
+def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
+              *, keyring: str = "", preserved: int = 0) -> Plan:
+    """The plan that starts another process in a running container, whose init is `pid`."""
+    cgroup = cgroups.open(cgroup_path, machine.cgroups)
+    inside = (
+        UseRoot(),
+        *limits(process),
+        *([SessionKeyring(keyring)] if keyring else []),
+        NewSession(),
+        *terminal(process, console=False),
+        *become(process, machine),
+        WaitForGo(),
+        SetUmask(umask(process)),
+        Execute(process.args, process.env, preserved),
+    )
+    return Plan((Join(pid, start_time, kinds), *oom_score(process), EnterCgroup(cgroup, beside=pid)), inside)
+
+
+def enter(linux: Linux) -> Enter:
+    """New namespaces and joined ones. Only the cgroup namespace has to wait (NewCgroupNamespace)."""
+    return Enter(new=tuple(one.type.value for one in linux.namespaces if not one.path),
+                 joined=tuple((one.type.value, one.path) for one in linux.namespaces if one.path))
+
+
+def new(linux: Linux, kind: NamespaceType) -> bool:
+    """Whether the container has a namespace of its own of this kind."""
+    return any(one.type is kind and not one.path for one in linux.namespaces)
+
+
+def oom_score(process: Process) -> tuple[SetOomScore, ...]:
+    return () if process.oom_score_adj is None else (SetOomScore(process.oom_score_adj),)
+
+
+def limits(process: Process) -> tuple[SetLimit, ...]:
+    return tuple(SetLimit(limit.type, limit.soft, limit.hard) for limit in process.rlimits)
+
+
+def umask(process: Process) -> int:
+    return 0o022 if process.user.umask is None else process.user.umask & 0o777
+
+
+def network(linux: Linux) -> Iterator[Step[Inside]]:
+    if new(linux, NamespaceType.NETWORK):
+        yield LoopbackUp()
+
+
+def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup,
+                    machine: Machine) -> Iterator[Step[Inside]]:
+    """From the host's tree of mounts to the container's."""
+    assert spec.linux is not None and spec.root is not None and spec.process is not None
+    asked = spec.linux.rootfs_propagation
+    if asked and asked not in PROPAGATION:
+        raise InvalidSpec(f"config.json: rootfsPropagation {asked!r} is not supported - at `$.linux.rootfsPropagation`")
+    # An unbindable mount cannot be copied, and shared ones have to stay shared until all is mounted.
+    yield Propagation(asked if asked and "unbindable" not in asked else "rslave")
+    yield BindRoot(container.rootfs)
+    mounting = tuple(all_mounts(spec, container, cgroup, machine))
+    yield from (step for step in mounting if not isinstance(step, SetAttributes))
+    yield from devices(spec)
+    yield from terminal(spec.process)
+    yield MakeDirectory(spec.process.cwd)
+    # Read-only only now: mount points and devices had to be made in them.
+    yield from (step for step in mounting if isinstance(step, SetAttributes))
+    yield from (ReadonlyPath(path) for path in spec.linux.readonly_paths)
+    yield from (MaskPath(path) for path in spec.linux.masked_paths)
+    if spec.root.readonly:
+        yield SetAttributes("/", READ_ONLY)
+    yield PivotRoot()
+    if asked:
+        yield RootPropagation(asked)
+
+
+def all_mounts(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine) -> Iterator[Step[Inside]]:
+    """The mounts in the order of config.json; the cgroup namespace begins before the first that shows it, or after."""
+    assert spec.linux is not None
+    namespaced = new(spec.linux, NamespaceType.CGROUP)
+    begun = not namespaced
+    for number, mount in enumerate(spec.mounts):
+        options = parse(mount.options, f"$.mounts[{number}]")
+        path = os.path.normpath("/" + mount.destination)
+        if mount.type in ("cgroup", "cgroup2"):
+            if not begun:
+                yield NewCgroupNamespace()
+                begun = True
+            yield from cgroup_filesystem(path, options, cgroup, machine.cgroups, namespaced=namespaced)
+        elif options.bind or mount.type == "bind":
+            yield bind(number, mount, path, options, container.bundle)
+        else:
+            yield from filesystem(number, mount, path, options)
+    if not begun:
+        yield NewCgroupNamespace()
+
+
+def bind(number: int, mount: Mount, path: str, options: Options, bundle: str) -> BindMount:
+    """A bind mount. A relative source counts from the bundle (runtime-spec, config.md)."""
+    source = os.path.join(bundle, mount.source)
+    at = f"$.mounts[{number}]"
+    if options.data:
+        raise InvalidSpec(f"config.json: a bind mount has no option {options.data[0][0]!r} - at `{at}.options`")
+    for kernel in ("/proc", "/sys"):
+        # What security settings are read from and written to must be the kernel's (CVE-2015-3631).
+        if path == kernel and os.path.commonpath((source, kernel)) != kernel:
+            raise InvalidSpec(f"config.json: {source} cannot be mounted on {kernel} - at `{at}`")
+    return BindMount(source=source, path=path, recursive=options.recursive, attributes=options.attributes,
+                     below=options.below, propagation=options.propagation)
+
+
+def filesystem(number: int, mount: Mount, path: str, options: Options) -> Iterator[Step[Inside]]:
+    """A new file system. A tmpfs becomes read-only at the end, as mount points may have to be made in it."""
+    if not mount.type:
+        raise InvalidSpec(f"config.json: a mount that is no bind mount needs a type - at `$.mounts[{number}].type`")
+    late = mount.type == "tmpfs" and options.attributes.set & m.MOUNT_ATTR_RDONLY
+    attributes = options.attributes.adding(0, m.MOUNT_ATTR_RDONLY) if late else options.attributes
+    yield NewFilesystem(fstype=mount.type, source=mount.source or mount.type, path=path, attributes=attributes,
+                        data=options.data, propagation=options.propagation)
+    if late:
+        yield SetAttributes(path, READ_ONLY)
+
+
+def devices(spec: Spec) -> Iterator[Step[Inside]]:
+    """The devices that every container has, and its own. A /dev that was brought along is left as it is."""
+    assert spec.linux is not None
+    if any(mount.destination.rstrip("/") == "/dev" and (mount.type == "bind" or {"bind", "rbind"} & {*mount.options})
+           for mount in spec.mounts):
+        return
+    own = {device.path for device in spec.linux.devices}
+    for number, device in enumerate((*(one for one in DEFAULT_DEVICES if one.path not in own), *spec.linux.devices)):
+        if device.type not in ("c", "u", "b", "p"):
+            raise InvalidSpec(f"config.json: unknown type {device.type!r} of the device {device.path} - at "
+                              f"`$.linux.devices[{number - len(DEFAULT_DEVICES)}].type`")
+        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
+        yield DeviceNode(device.path, device.type, device.major, device.minor, mode, device.uid or 0, device.gid or 0)
+    for path, to in DEFAULT_LINKS:
+        if path not in own:
+            yield Link(path, to)
+
+
+def terminal(process: Process, *, console: bool = True) -> Iterator[Step[Inside]]:
+    if not process.terminal:
+        if process.user.uid:
+            yield OwnOutputs(process.user.uid)
+        return
+    size = process.console_size
+    yield OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid)
+    if console:
+        yield BindConsole()
+    yield UseTerminal()
+
+
+def become(process: Process, machine: Machine) -> Iterator[Step[Inside]]:
+    """From root to the program's user, with its capabilities, in its directory; and the program itself."""
+    asked = process.capabilities or LinuxCapabilities()
+    bounding = {NUMBERS[name] for name in asked.bounding}
+    env = dict(line.split("=", 1) for line in process.env)
+    if not env.get("HOME"):
+        yield FindHome(process.user.uid)
+    yield WorkingDirectory(os.path.normpath(process.cwd))
+    yield DropBounding(asked.bounding, tuple(number for number in range(machine.last + 1) if number not in bounding))
+    yield BecomeUser(process.user.uid, process.user.gid, process.user.additional_gids)
+    yield SetCapabilities(asked.effective, asked.permitted, asked.inheritable, asked.ambient)
+    if process.no_new_privileges:
+        yield NoNewPrivileges()
+    yield FindProgram(process.args[0], env.get("PATH", ""))

@@ -1,0 +1,55 @@
+"""/sys/fs/cgroup inside: the container's own cgroup, and nothing above it.
+
+With a cgroup namespace of its own, a container mounts the hierarchies anew, and the kernel shows each of them from the
+container's cgroup on. Without one, the same is had by binding the host's directories. v2 is one tree; v1 has one for
+each group of controllers, collected in a tmpfs as the host has them.
+"""
+
+import os
+from collections.abc import Iterator
+
+from runtime.cgroups import Cgroup, Hierarchy, Layout
+from runtime.linux.mounts import MOUNT_ATTR_RDONLY
+from runtime.rootfs.devices import Link
+from runtime.rootfs.mounts import BindMount, NewFilesystem
+from runtime.rootfs.options import Attributes, Options
+from runtime.rootfs.root import SetAttributes
+from runtime.stage import Inside
+from runtime.step import Step
+
+
+def cgroup_filesystem(path: str, options: Options, cgroup: Cgroup, layout: Layout, *,
+                      namespaced: bool) -> Iterator[Step[Inside]]:
+    """The steps that show the cgroup at `path`."""
+    attributes = options.attributes
+    if layout.mode == "v2":
+        assert layout.v2 is not None
+        yield show(path, layout.v2, cgroup, attributes, namespaced=namespaced)
+        return
+    yield NewFilesystem(fstype="tmpfs", source="tmpfs", path=path, data=(("mode", "755"),),
+                        attributes=attributes.adding(0, MOUNT_ATTR_RDONLY))
+    for hierarchy in (*layout.v1, *([layout.v2] if layout.v2 else [])):
+        name = os.path.basename(hierarchy.mountpoint)
+        yield show(f"{path}/{name}", hierarchy, cgroup, attributes, namespaced=namespaced)
+        if hierarchy.version == 1:
+            yield from (Link(f"{path}/{controller}", name) for controller in hierarchy.controllers
+                        if controller != name and not controller.startswith("name="))
+    if attributes.set & MOUNT_ATTR_RDONLY:
+        yield SetAttributes(path, Attributes(set=MOUNT_ATTR_RDONLY))
+
+
+def show(path: str, hierarchy: Hierarchy, cgroup: Cgroup, attributes: Attributes, *, namespaced: bool) -> Step[Inside]:
+    """One hierarchy: mounted anew in a cgroup namespace, else bound from the host."""
+    if not namespaced:
+        return BindMount(source=cgroup.paths[hierarchy.name], path=path, recursive=False, attributes=attributes)
+    if hierarchy.version == 2:
+        return NewFilesystem(fstype="cgroup2", source="cgroup", path=path, attributes=attributes)
+    return NewFilesystem(fstype="cgroup", source="cgroup", path=path, attributes=attributes,
+                         data=tuple(option for name in hierarchy.controllers for option in words(name)))
+
+
+def words(controller: str) -> tuple[tuple[str, str | None], ...]:
+    """The mount options for a controller, or for a hierarchy that has only a name."""
+    if controller.startswith("name="):
+        return (("none", None), ("name", controller.removeprefix("name=")))
+    return ((controller, None),)

@@ -1,0 +1,100 @@
+"""Mounting: new file systems, and pieces of the host's.
+
+Each mount is completed out of sight (attributes, propagation) and then attached in one go: there is no moment in which
+a bind mount that is to be read-only can be written.
+"""
+
+import os
+import stat
+from shlex import quote
+from typing import ClassVar
+
+from runtime.linux import mounts as m
+from runtime.rootfs import target
+from runtime.rootfs.options import PROPAGATION, Attributes
+from runtime.stage import Inside
+from runtime.step import Step
+
+
+class NewFilesystem(Step[Inside], frozen=True):
+    """A file system that the kernel makes on the spot: proc, tmpfs, devpts, sysfs, mqueue, cgroup."""
+
+    why: ClassVar[str] = "an instance of its own shows this container's processes, terminals, queues, not the host's"
+    manual: ClassVar[str] = "fsopen(2), fsmount(2), move_mount(2)"
+    fstype: str
+    source: str
+    path: str
+    attributes: Attributes = Attributes()
+    data: tuple[tuple[str, str | None], ...] = ()
+    propagation: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        return f"mount {self.fstype} on {self.path}"
+
+    def shell(self) -> str:
+        words = [self.attributes.words(), *(key if value is None else f"{key}={value}" for key, value in self.data)]
+        options = ",".join(filter(None, words))
+        place = quote("." + self.path)
+        line = f"mount -t {self.fstype} {'-o ' + quote(options) + ' ' if options else ''}{quote(self.source)} {place}"
+        return "; ".join([f"mkdir -p {place}", line, *(f"mount --make-{word} {place}" for word in self.propagation)])
+
+    def apply(self, at: Inside) -> None:
+        where = PLACES.get(self.fstype, target.directory)(at.root, self.path)
+        try:
+            mount = m.detached(self.fstype, self.source, self.data, self.attributes.set)
+            attach(mount, where, self.propagation)
+        finally:
+            os.close(where)
+
+
+# The two whose content later steps, and the program's own security, rely on.
+PLACES = {"proc": target.ordinary_directory, "sysfs": target.ordinary_directory}
+
+
+class BindMount(Step[Inside], frozen=True):
+    """A file or directory of the host, seen inside as well."""
+
+    why: ClassVar[str] = "the same files in two places: what one side writes, the other reads (volumes, /etc/hosts)"
+    manual: ClassVar[str] = "open_tree(2), mount_setattr(2), move_mount(2)"
+    source: str
+    path: str
+    recursive: bool = True
+    attributes: Attributes = Attributes()
+    below: Attributes = Attributes()
+    propagation: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        words = ", ".join(filter(None, (self.attributes.words(), self.below.words(), *self.propagation)))
+        return f"bind {self.source} to {self.path}{' (' + words + ')' if words else ''}"
+
+    def shell(self) -> str:
+        source, place = quote(self.source), quote("." + self.path)
+        words = self.attributes.words()
+        return "; ".join([
+            f"if [ -d {source} ]; then mkdir -p {place}; else mkdir -p $(dirname {place}); touch {place}; fi",
+            f"mount --{'rbind' if self.recursive else 'bind'} {source} {place}",
+            *([f"mount -o remount,bind,{words} {place}"] if words else []),
+            *(f"mount --make-{word} {place}" for word in self.propagation)])
+
+    def apply(self, at: Inside) -> None:
+        recursive = m.AT_RECURSIVE if self.recursive else 0
+        tree = m.open_tree(m.AT_FDCWD, self.source, m.OPEN_TREE_CLONE | recursive)
+        m.mount_setattr(tree, attr_set=self.below.set, attr_clr=self.below.clear, recursive=True)
+        m.mount_setattr(tree, attr_set=self.attributes.set, attr_clr=self.attributes.clear)
+        place = target.directory if stat.S_ISDIR(os.fstat(tree).st_mode) else target.file
+        where = place(at.root, self.path)
+        try:
+            attach(tree, where, self.propagation)
+        finally:
+            os.close(where)
+
+
+def attach(mount: int, where: int, propagation: tuple[str, ...]) -> None:
+    """Set the propagation, attach the detached mount, and let go of its descriptor."""
+    try:
+        for word in propagation:
+            flags = PROPAGATION[word]
+            m.mount_setattr(mount, propagation=flags & ~m.MS_REC, recursive=bool(flags & m.MS_REC))
+        m.move_mount(mount, where)
+    finally:
+        os.close(mount)

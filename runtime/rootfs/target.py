@@ -1,0 +1,55 @@
+"""Where something is mounted: a descriptor inside the container's root, made if it is missing (SECURITY R1, R2, R3)."""
+
+import os
+
+from runtime.errors import StepFailed
+from runtime.linux.mounts import PROC_SUPER_MAGIC, filesystem
+from runtime.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, make_directories, openat2
+
+# What lxcfs and its like put over single files of /proc; anything else there could fake what later steps rely on
+# (CVE-2019-16884, CVE-2019-19921).
+OVER_PROC = frozenset(
+    f"/proc/{name}" for name in ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
+                                 "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"))
+
+
+def directory(root: int, path: str) -> int:
+    """The directory at `path` inside the root, made with its parents if missing. Raises OSError."""
+    return guarded(make_directories(root, path), path)
+
+
+def file(root: int, path: str) -> int:
+    """The file at `path` inside the root, made empty if missing. Raises OSError."""
+    try:
+        return guarded(openat2(root, path, os.O_PATH), path)
+    except FileNotFoundError:
+        return guarded(new_file(root, path), path)
+
+
+def new_file(root: int, path: str) -> int:
+    parent = make_directories(root, os.path.dirname(path))
+    try:
+        name = os.path.basename(path)
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
+                         dir_fd=parent))
+        return openat2(parent, name, os.O_PATH | os.O_NOFOLLOW)
+    finally:
+        os.close(parent)
+
+
+def ordinary_directory(root: int, path: str) -> int:
+    """The directory at `path`, to which no symbolic link may lead: for /proc and /sys, whose content steps trust.
+
+    An image that ships /proc as a link would have us mount, and later write, somewhere else (CVE-2023-27561).
+    """
+    os.close(make_directories(root, path))
+    return openat2(root, path, os.O_PATH | os.O_DIRECTORY,
+                   resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+
+
+def guarded(fd: int, path: str) -> int:
+    """The descriptor, unless it lies in procfs and is not one of the files that may be covered."""
+    if filesystem(fd) != PROC_SUPER_MAGIC or os.path.normpath(path) in OVER_PROC:
+        return fd
+    os.close(fd)
+    raise StepFailed(f"{path} cannot be mounted because it is inside /proc")

@@ -1,0 +1,43 @@
+"""The stages on which steps are applied: what exists only while a plan runs.
+
+`Outside` is the process that was called (`create`, `exec`): it stays in the host's namespaces. `Inside` is the process
+that becomes the container's. Everything that can be known beforehand is in the steps.
+"""
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from runtime.sync import Attached, Channel
+
+
+class Inside:
+    """Seen from init, or from a process that joins."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.root = -1  # the container's root directory (O_PATH), once its mount exists
+        self.fifo = -1  # exec.fifo
+        self.console_socket = -1  # where the terminal's master is to be sent
+        self.terminal = -1  # the terminal's slave side
+        self.program = ""  # what was found for args[0]
+        self.home = ""  # HOME, where the environment has none
+        self.attached = False
+        self.started = False  # after that, nobody listens to the channel
+
+    def await_cgroup(self) -> None:
+        """Return when this process is in its cgroup. Raises Disconnected if the process outside dies."""
+        if not self.attached:
+            message = self.channel.receive()
+            assert isinstance(message, Attached), message
+            self.attached = True
+
+
+class Outside:
+    """Seen from the process that was called. `become` runs the inner steps in the new process, and never returns."""
+
+    def __init__(self, become: Callable[[Inside], NoReturn]) -> None:
+        self.become = become
+        self.channel: Channel | None = None
+        self.pid = 0
+        self.console_socket = -1
+        self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)

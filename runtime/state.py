@@ -1,0 +1,138 @@
+"""What is remembered of a container between two commands: <root>/<id>/state.json, and exec.fifo beside it.
+
+The file says what was made; what is *true now* is asked of the kernel: a process is alive if its pid exists and was
+started when the file says (field 22 of /proc/PID/stat: a number that is not reused), and it waits for `start` if
+somebody reads exec.fifo.
+"""
+
+import os
+import re
+
+import msgspec
+
+from runtime.errors import ContainerExists, InvalidArgument, NoSuchContainer
+from runtime.linux.descriptors import read
+from runtime.spec import OCI_VERSION, Process, State, Status, document
+from runtime.spec.values import Document
+
+_ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
+
+
+class Record(Document, frozen=True, kw_only=True):
+    """state.json. `pid` is 0 and `start_time` (clock ticks since boot) too until the process exists.
+
+    `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults.
+    """
+
+    id: str
+    bundle: str
+    rootfs: str
+    created: str
+    pid: int = 0
+    start_time: int = 0
+    cgroup_path: str = ""
+    namespaces: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    process: Process
+    keyring: str = ""
+
+    def state(self, status: Status) -> State:
+        """The OCI state."""
+        return State(oci_version=OCI_VERSION, id=self.id, pid=0 if status is Status.STOPPED else self.pid,
+                     status=status, bundle=self.bundle, rootfs=self.rootfs, created=self.created,
+                     annotations=self.annotations)
+
+
+class Place:
+    """The directory of one container under --root."""
+
+    def __init__(self, root: str, id: str) -> None:
+        """Raises InvalidArgument for an id that could be anything but a plain file name (R14)."""
+        if not _ID.fullmatch(id) or id in (".", ".."):
+            raise InvalidArgument(f"container id {id!r}: invalid id format: only letters, digits and _+.- are allowed")
+        self.id = id
+        self.path = os.path.join(os.path.abspath(root), id)
+
+    @property
+    def fifo(self) -> str:
+        return os.path.join(self.path, "exec.fifo")
+
+    @property
+    def file(self) -> str:
+        return os.path.join(self.path, "state.json")
+
+    def make(self) -> None:
+        """Take the id: mkdir(2) is what makes it exclusive. Raises ContainerExists."""
+        os.makedirs(os.path.dirname(self.path), mode=0o711, exist_ok=True)
+        try:
+            os.mkdir(self.path, 0o711)
+        except FileExistsError as error:
+            raise ContainerExists(self.id) from error
+
+    def write(self, record: Record) -> None:
+        """Replace state.json: readers see the old one or the new one, never half of it."""
+        temporary = f"{self.file}.{os.getpid()}"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, msgspec.json.encode(record))
+            os.rename(temporary, self.file)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(fd)
+
+    def record(self) -> Record:
+        """Raises NoSuchContainer."""
+        try:
+            content = read(self.file)
+        except FileNotFoundError as error:
+            raise NoSuchContainer(self.id) from error
+        return document(content, Record, self.file)
+
+    def remove(self) -> None:
+        """Forget the container. Nothing to do where somebody else did so."""
+        try:
+            for name in os.listdir(self.path):
+                os.unlink(os.path.join(self.path, name))
+            os.rmdir(self.path)
+        except FileNotFoundError:
+            return
+
+    def exists(self) -> bool:
+        return os.path.isdir(self.path)
+
+
+def start_time(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None if there is none, or only its zombie.
+
+    proc_pid_stat(5). The second field is the name in parentheses, which may hold anything: count from the last one.
+    """
+    try:
+        fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def alive(record: Record) -> bool:
+    """Whether the container's init is the process that it was, and no zombie."""
+    return record.pid > 0 and start_time(record.pid) == record.start_time
+
+
+def status(place: Place, record: Record) -> Status:
+    """The truth about a container, from the kernel."""
+    if record.pid == 0:
+        return Status.CREATING
+    if not alive(record):
+        return Status.STOPPED
+    return Status.CREATED if awaited(place.fifo) else Status.RUNNING
+
+
+def awaited(fifo: str) -> bool:
+    """Whether somebody holds the FIFO open for reading: opening it for writing says ENXIO otherwise (fifo(7))."""
+    try:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
