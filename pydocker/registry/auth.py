@@ -12,7 +12,6 @@ Only the registry's own origin is ever given what is held here, and only the sco
 scope the challenge names: a registry must not obtain tokens for somebody else's repository.
 """
 
-import threading
 from collections.abc import Generator
 from urllib.parse import urlencode
 
@@ -43,8 +42,7 @@ class Gate:
         self._scope = scope
         self._credentials = credentials
         self._subject = subject  # what refusals name
-        self._held: str | None = None  # an Authorization header's value
-        self._lock = threading.Lock()
+        self._held: str | None = None  # an Authorization header's value; one assignment, so no lock
 
     def flow(self, request: Request) -> Flow:
         """Send `request` with what is held; when that is refused, obtain something better, once."""
@@ -70,8 +68,7 @@ class Gate:
             held = "Bearer " + (yield from self._token(answer.request, offered["bearer"]))
         elif "basic" in offered:
             held = self._password(answer)
-        with self._lock:
-            self._held = held
+        self._held = held
         return held
 
     def enter(self, answer: Answer) -> Generator[Request, Answer, None]:
