@@ -32,17 +32,17 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One start of one container.
 
     `runtime` is the command line that the OCI runtime is called with; empty: ours, in a fork that has it imported.
-    `lower` are layer directories, topmost first. `user` and `groups` are still as the user wrote them.
+    `lower` are layer directories, lowest first. `user` and `groups` are still as the user wrote them.
     """
 
     id: ContainerId
-    name: str
     data: str  # <data root>/containers/<id>
     run: str  # <run root>/containers/<id>
     names: str  # <data root>/names
     temporary: str  # <data root>/tmp
     runtime: tuple[str, ...] = ()
     runtime_root: str
+    mount_point: str  # of the mount that holds the run root
     lower: tuple[str, ...]
     user: str = ""
     groups: tuple[str, ...] = ()

@@ -1,0 +1,72 @@
+"""Exec sessions, as the engine sees them: a file that it writes, a request to the monitor.
+
+The file lies in the container's run directory, so it outlives the server and ends with the container's removal; whose it is
+says its place.
+"""
+
+import os
+import re
+import secrets
+
+from pydocker.containers.status import Statuses
+from pydocker.containers.store import Store
+from pydocker.containers.streams import Streams
+from pydocker.errors import Conflict, InvalidParameter, NotFound
+from pydocker.model.container import ContainerId, ExecConfig, ExecId, ExecSession
+from pydocker.monitor import control, detachkeys
+from pydocker.monitor.attach import Attachment
+from pydocker.monitor.launch import EXECS
+from pydocker.storage import documents
+
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class Execs:
+    """Creates, finds and starts sessions."""
+
+    def __init__(self, store: Store, statuses: Statuses, streams: Streams) -> None:
+        self._store = store
+        self._statuses = statuses
+        self._streams = streams
+
+    def create(self, container: ContainerId, config: ExecConfig) -> ExecId:
+        """Conflict: the container does not run. InvalidParameter: nothing to run, or senseless."""
+        if not self._statuses.container(container).state.running:
+            raise Conflict(f"container {container} is not running")
+        _check(config)
+        id = ExecId(secrets.token_hex(32))
+        path = self._store.paths.container_run(container) / EXECS / f"{id}.json"
+        documents.write(path, ExecSession(id=id, container=container, config=config), durable=False)
+        return id
+
+    def get(self, id: str) -> ExecSession:
+        """NotFound: no such session, or it ended more than five minutes ago."""
+        if _ID.fullmatch(id):
+            for container in self._store.ids():
+                path = self._store.paths.container_run(container) / EXECS / f"{id}.json"
+                if os.path.exists(path):
+                    return documents.read(path, ExecSession)
+        raise NotFound(f"No such exec instance: {id}")
+
+    def start(self, id: str, attachment: Attachment | None) -> None:
+        """Returns when its process runs. StartFailed: it cannot."""
+        session = self.get(id)
+        if not self._statuses.container(session.container).state.running:
+            raise Conflict(f"container {session.container} is not running")
+        with self._streams.connect(session.container) as connection:
+            request = control.ExecRequest(id, attachment.request() if attachment else None)
+            control.send(connection, request, [attachment.socket.fileno()] if attachment else [])
+            control.expect_done(connection, f"exec in container {session.container[:12]}")
+
+
+def _check(config: ExecConfig) -> None:
+    if not config.cmd:
+        raise InvalidParameter("No exec command specified")
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+    for entry in config.env or ():
+        if not entry.partition("=")[0] or "\0" in entry:
+            raise InvalidParameter(f"invalid environment variable: {entry[:100]!r}")
+    if any("\0" in word for word in (*config.cmd, config.working_dir, config.user)):
+        raise InvalidParameter("invalid exec command: it holds a NUL")
+    detachkeys.parse(config.detach_keys)

@@ -1,0 +1,119 @@
+"""Containers on disk: `containers/<id>/config.json`, and `names/<name>`, a symbolic link whose target is the id.
+
+A container exists when `containers/<id>` does: the directory is filled under `tmp/` and renamed, and renamed back there
+before it is deleted. A link whose container does not exist is what a crash left, and counts as free. Links change only
+under the lock of `names/`; directories need none, because rename(2) lets one of two win.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydocker.containers import names
+from pydocker.errors import Conflict, NotFound, PydockerError
+from pydocker.model.container import ContainerId, Record
+from pydocker.monitor import remains
+from pydocker.paths import Paths
+from pydocker.storage import documents, locks
+
+RECORD = "config.json"
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
+
+
+class Store:
+    """The records below one data root. Decoded ones are kept in memory as long as their file has not changed."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self._decoded: dict[str, tuple[tuple[int, int], Record]] = {}
+
+    def ids(self) -> list[ContainerId]:
+        return [ContainerId(name) for name in os.listdir(self.paths.containers) if _ID.fullmatch(name)]
+
+    def record(self, id: str) -> Record:
+        """Raises FileNotFoundError when there is no such container (any more)."""
+        path = self.paths.container(id) / RECORD
+        found = os.stat(path)
+        stamp = (found.st_ino, found.st_mtime_ns)
+        known = self._decoded.get(id)
+        if known is None or known[0] != stamp:
+            known = (stamp, documents.read(path, Record))
+            self._decoded[id] = known
+        return known[1]
+
+    def resolve(self, ref: str) -> ContainerId:
+        """The id that `ref` (id, name, unambiguous prefix; looked for in this order, as Docker does) stands for."""
+        if _ID.fullmatch(ref) and self.paths.container(ref).is_dir():
+            return ContainerId(ref)
+        with contextlib.suppress(OSError, ValueError):
+            return self._named(names.check(ref))
+        found = [id for id in self.ids() if id.startswith(ref)] if _PREFIX.fullmatch(ref) else []
+        if len(found) > 1:
+            raise PydockerError(f"Multiple IDs found with provided prefix: {ref}")
+        if not found:
+            raise NotFound(f"No such container: {ref}")
+        return found[0]
+
+    def _named(self, name: str) -> ContainerId:
+        id = os.readlink(self.paths.names / name)
+        os.stat(self.paths.container(id))
+        return ContainerId(id)
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[tuple[ContainerId, Path]]:
+        """A new id and the directory to fill; it is gone afterwards unless `publish` took it."""
+        id = ContainerId(secrets.token_hex(32))
+        directory = self.paths.temporary / f"container-{id}"
+        os.mkdir(directory, 0o700)
+        try:
+            yield id, directory
+        finally:
+            if directory.exists():
+                remains.delete_tree(directory)
+
+    def publish(self, directory: Path, record: Record) -> None:
+        """Make the filled directory the container `record`: from here on it exists. Conflict: its name is taken.
+
+        A container with --rm is gone after a power cut anyway, so only the others are worth the wait for the disk.
+        """
+        durable = not record.host.auto_remove
+        documents.write(directory / RECORD, record, durable=durable)
+        with locks.held(self.paths.names / ".lock"):
+            self._claim(record.name, record.id)
+            os.rename(directory, self.paths.container(record.id))
+        if durable:
+            documents.sync_directory(self.paths.containers)
+
+    def rename(self, record: Record) -> None:
+        """Give the container the name that the record now carries."""
+        old = self.record(record.id).name
+        with locks.held(self.paths.names / ".lock"):
+            self._claim(record.name, record.id)
+            documents.write(self.paths.container(record.id) / RECORD, record)
+            remains.release_name(self.paths.names, old, record.id)
+
+    def _claim(self, name: str, id: ContainerId) -> None:
+        link = self.paths.names / name
+        with contextlib.suppress(FileNotFoundError):
+            holder = os.readlink(link)
+            if self.paths.container(holder).is_dir():
+                raise Conflict(f'Conflict. The container name "/{name}" is already in use by container "{holder}". '
+                               "You have to remove (or rename) that container to be able to reuse that name.")
+            os.unlink(link)
+        os.symlink(id, link)
+
+    def free_name(self) -> str:
+        """A name that nobody has now."""
+        for attempt in range(100):
+            name = names.invent(attempt)
+            if not os.path.lexists(self.paths.names / name):
+                return name
+        raise PydockerError("no free container name found in 100 attempts: give one with --name")
+
+    def forget(self, id: str) -> None:
+        """Drop what is remembered of a removed container."""
+        self._decoded.pop(id, None)

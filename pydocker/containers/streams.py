@@ -1,0 +1,92 @@
+"""Attach, wait, resize: requests that belong to the container's monitor, or to the one that its start will make."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from pydocker.containers.options import WaitCondition
+from pydocker.containers.status import Statuses
+from pydocker.containers.store import Store
+from pydocker.containers.waiting import Pending, Waiter, answer
+from pydocker.errors import Conflict, Unavailable
+from pydocker.model.container import Container, ContainerId, Status
+from pydocker.monitor import control, detachkeys
+from pydocker.monitor.attach import Attachment
+
+
+class Streams:
+    """Asks monitors."""
+
+    def __init__(self, store: Store, statuses: Statuses, pending: Pending) -> None:
+        self._store = store
+        self._statuses = statuses
+        self._pending = pending
+
+    def connect(self, id: ContainerId) -> socket.socket:
+        """A fresh connection to the container's monitor. Unavailable: there is none."""
+        return control.connect(self._store.paths.container_run(id))
+
+    def attach(self, id: ContainerId, attachment: Attachment) -> None:
+        """To the monitor, or into the queue for the next start. Conflict: it has ended, and is not to be started."""
+        detachkeys.parse(attachment.detach_keys)
+        if self._statuses.container(id).state.running:
+            with self.connect(id) as connection:
+                control.send(connection, attachment.request(), [attachment.socket.fileno()])
+                control.expect_done(connection, f"attach to container {id[:12]}")
+        else:
+            self._pending.attach(id, attachment)
+
+    def resize(self, id: ContainerId, height: int, width: int, exec_id: str = "") -> None:
+        """Conflict: it does not run."""
+        if not self._statuses.container(id).state.running:
+            raise Conflict(f"cannot resize a stopped container: container {id} is not running")
+        with self.connect(id) as connection:
+            control.send(connection, control.Resize(height, width, exec_id))
+            control.expect_done(connection, f"resize container {id[:12]}")
+
+    def wait(self, id: ContainerId, condition: WaitCondition) -> Waiter:
+        """Subscribed when it returns. What has ended already counts for `not-running` only."""
+        container = self._statuses.container(id)
+        if container.state.running:
+            return self._wait_running(container, condition)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if condition is WaitCondition.NOT_RUNNING:
+            answer(theirs, container.state.exit_code)
+        elif condition is WaitCondition.NEXT_EXIT or container.record.host.auto_remove:
+            self._pending.for_start(id, theirs, removed=condition is WaitCondition.REMOVED)
+        else:
+            self._pending.for_removal(id, theirs)
+        return Waiter(ours, lambda: self._exit_code(id))
+
+    def _wait_running(self, container: Container, condition: WaitCondition) -> Waiter:
+        id = container.record.id
+        if condition is WaitCondition.REMOVED and not container.record.host.auto_remove:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._pending.for_removal(id, theirs)
+            return Waiter(ours, lambda: self._exit_code(id))
+        try:
+            connection = self.connect(id)
+            control.send(connection, control.Wait(condition is WaitCondition.REMOVED))
+        except (Unavailable, OSError):  # it ended this very moment
+            connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            theirs.close()
+        return Waiter(connection, lambda: self._exit_code(id))
+
+    def _exit_code(self, id: ContainerId) -> int:
+        """The truth, when a monitor was killed before it could tell."""
+        try:
+            state = self._statuses.container(id).state
+        except FileNotFoundError:  # --rm: it is gone, and took its exit code along
+            return 137
+        return state.exit_code if state.status is not Status.RUNNING else 137
+
+    @contextlib.contextmanager
+    def ending(self, id: ContainerId) -> Iterator[int]:
+        """A descriptor that becomes readable when the container's end is recorded (and, with --rm, it is removed)."""
+        container = self._statuses.container(id)
+        condition = WaitCondition.REMOVED if container.record.host.auto_remove else WaitCondition.NOT_RUNNING
+        waiter = self.wait(id, condition) if container.state.running else self.wait(id, WaitCondition.NOT_RUNNING)
+        try:
+            yield waiter.fileno()
+        finally:
+            waiter.close()

@@ -1,0 +1,162 @@
+"""What the server may ask a monitor, and what it answers: one message each way, on a fresh connection per request.
+
+The socket is unix(7), SOCK_SEQPACKET: messages keep their bounds, arrive in order, and an end is noticed. A message is
+JSON; the descriptors it speaks of travel beside it (SCM_RIGHTS).
+
+    AttachRequest + client      Done             the connection is the monitor's from here on
+    Resize                      Done
+    ExecRequest [+ client]      Done             the process runs; or Failed, with Docker's exit code
+    Wait                        Ended            when it has ended (and, with `removed`, when --rm is through)
+    Follow                      a byte           whenever the log has grown; closed when it will grow no more
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from pydocker.errors import (
+    Conflict,
+    InvalidParameter,
+    NotFound,
+    NotSupported,
+    PydockerError,
+    StartFailed,
+    Unavailable,
+)
+from pydocker.monitor.attach import AttachRequest
+from pydocker.monitor.launch import SOCKET
+
+T = TypeVar("T")
+LARGEST = 1 << 20  # bytes of one message; net.core.wmem_max bounds it further
+_FDS = 64
+
+
+class Resize(msgspec.Struct, frozen=True, tag="resize", array_like=True):
+    """The size of the container's terminal, or of an exec session's, in characters."""
+
+    height: int
+    width: int
+    exec_id: str = ""
+
+
+class ExecRequest(msgspec.Struct, frozen=True, tag="exec", array_like=True):
+    """Run the session whose file is `execs/<id>.json`; with `client`, one descriptor travels along."""
+
+    id: str
+    client: AttachRequest | None = None
+
+
+class Wait(msgspec.Struct, frozen=True, tag="wait", array_like=True):
+    """Tell when it has ended; with `removed`, only when --rm has removed it, too."""
+
+    removed: bool = False
+
+
+class Follow(msgspec.Struct, frozen=True, tag="follow", array_like=True):
+    """Tell when the log grows."""
+
+
+Request = AttachRequest | Resize | ExecRequest | Wait | Follow
+
+
+class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
+    """It was done."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed", array_like=True):
+    """It was not. `exit_code` is Docker's where a program could not be started, `status` the HTTP status otherwise."""
+
+    message: str
+    exit_code: int = 0
+    status: int = 500
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
+    """The container's process has ended."""
+
+    exit_code: int
+
+
+Reply = Done | Failed | Ended
+
+
+def send(to: socket.socket, message: msgspec.Struct, fds: Sequence[int] = ()) -> None:
+    """Send one message. Raises OSError: EPIPE when the peer is gone, EMSGSIZE when it is too large."""
+    socket.send_fds(to, [msgspec.json.encode(message)], fds)
+
+
+def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[int]]:
+    """One message (None: the peer is gone) and its descriptors, close-on-exec. Raises msgspec.MsgspecError."""
+    content, fds, _, _ = socket.recv_fds(connection, LARGEST, _FDS, socket.MSG_CMSG_CLOEXEC)
+    if not content:
+        return None, fds
+    try:
+        return msgspec.json.decode(content, type=type), fds
+    except msgspec.MsgspecError:
+        close(fds)
+        raise
+
+
+def expect_done(connection: socket.socket, asked: str) -> None:
+    """Wait for Done. Raises what a Failed says; Unavailable when the peer dies instead of answering."""
+    try:
+        reply, fds = receive(connection, Reply)  # type: ignore[arg-type]
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Unavailable(f"{asked}: {error}") from error
+    close(fds)
+    if isinstance(reply, Failed):
+        raise error_of(reply)
+    if not isinstance(reply, Done):
+        raise Unavailable(f"{asked}: it ended without an answer")
+
+
+def error_of(failed: Failed) -> PydockerError:
+    """The exception that a Failed stands for, by the HTTP status."""
+    if failed.exit_code:
+        return StartFailed(failed.message, failed.exit_code)
+    kinds = {kind.status: kind for kind in (InvalidParameter, NotFound, Conflict, NotSupported, Unavailable)}
+    return kinds.get(failed.status, PydockerError)(failed.message)
+
+
+def close(fds: Sequence[int]) -> None:
+    """Close received descriptors."""
+    for fd in fds:
+        os.close(fd)
+
+
+def listen(run: Path) -> socket.socket:
+    """Make `monitor.sock` in the container's run directory."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(run / SOCKET)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with short_name(run) as name:
+        listener.bind(name + SOCKET)
+    listener.listen(128)
+    return listener
+
+
+def connect(run: Path) -> socket.socket:
+    """Connect to the container's monitor. Raises Unavailable when there is none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        with short_name(run) as name:
+            connection.connect(name + SOCKET)
+    except OSError as error:
+        connection.close()
+        raise Unavailable(f"connect {run / SOCKET}: {os.strerror(error.errno or 0).lower()}: no monitor") from error
+    return connection
+
+
+@contextlib.contextmanager
+def short_name(run: Path) -> Iterator[str]:
+    """A short name for the directory, with a slash behind it: a socket's path has at most 108 bytes (unix(7)), and data roots may lie deep."""
+    fd = os.open(run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/"
+    finally:
+        os.close(fd)

@@ -1,0 +1,121 @@
+"""Calling an OCI runtime by its command line (runc's: github.com/opencontainers/runc, man/).
+
+Ours is imported already, so it is called in a forked child; others are executed. Either way the child's standard streams
+are the new process's own, and what went wrong is read from the JSON log, which all three (ours, runc, crun) write.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pydocker.errors import StartFailed
+from runtime import cli
+from runtime.linux.descriptors import close_range
+
+_NOT_FOUND = ("executable file not found", "no such file or directory")
+_NOT_EXECUTABLE = ("permission denied", "is a directory")
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """One line of a runtime's --log-format json."""
+
+    level: str = ""
+    msg: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A command (empty: ours), its --root, and where its log lies."""
+
+    command: tuple[str, ...]
+    root: str
+    log: Path
+
+    def arguments(self, *words: str) -> list[str]:
+        """The command line for a verb, without the program's own name."""
+        return [*self.command[1:], "--root", self.root, "--log", str(self.log), "--log-format", "json", *words]
+
+    def fork(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
+        """Start the command in a child; its pid. `stdio` become 0, 1 and 2; of all others only `keep` stay open."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.log)
+        pid = os.fork()
+        if pid == 0:
+            _in_child(lambda: self._become(words, stdio, keep))
+        return pid
+
+    def _become(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int]) -> int:
+        _reset_signals()
+        for number, fd in enumerate(_above_two(stdio)):
+            os.dup2(fd, number)
+        _close_all_but(keep)
+        if not self.command:
+            return cli.main(self.arguments(*words))
+        for fd in keep:
+            os.set_inheritable(fd, True)
+        os.execv(self.command[0], [self.command[0], *self.arguments(*words)])
+
+    def run(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
+        """Run the command to its end; its exit code."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.fork(words, stdio, keep), 0)[1])
+
+    def complaint(self) -> str:
+        """The last error in the log; empty when there is none."""
+        try:
+            content = self.log.read_bytes()
+        except FileNotFoundError:
+            return ""
+        message = ""
+        for line in content.splitlines():
+            with contextlib.suppress(msgspec.MsgspecError):
+                found = msgspec.json.decode(line, type=_Line)
+                message = found.msg if found.level in ("error", "fatal") else message
+        return message.strip()
+
+    def failure(self, doing: str, code: int) -> StartFailed:
+        """What to raise when `create` or `exec` ended with `code`: the runtime's words, Docker's exit code."""
+        message = self.complaint() or f"{self.command[0] if self.command else 'pydocker-runtime'} {doing}: exit code {code}"
+        return StartFailed(f"OCI runtime {doing} failed: {message}", exit_code(message))
+
+
+def exit_code(message: str) -> int:
+    """126 and 127 when the program is to blame, 128 when not: the words by which docker and podman tell them apart."""
+    if any(words in message for words in _NOT_FOUND):
+        return 127
+    return 126 if any(words in message for words in _NOT_EXECUTABLE) else 128
+
+
+def _in_child(work: Callable[[], int]) -> None:
+    """Never returns: whatever happens, the fork must not go on as its parent."""
+    code = 1
+    try:
+        code = work()
+    except BaseException as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
+    finally:
+        os._exit(code)
+
+
+def _reset_signals() -> None:
+    """Handlers of the monitor's, and what Python ignores (SIGPIPE, SIGXFSZ), are not the child's business."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _above_two(stdio: Sequence[int]) -> list[int]:
+    """The descriptors, those below 3 duplicated: dup2 onto 0, 1, 2 must not overwrite what is still needed."""
+    return [os.dup(fd) if fd < 3 else fd for fd in stdio]
+
+
+def _close_all_but(keep: Sequence[int]) -> None:
+    first = 3
+    for fd in sorted(keep):
+        close_range(first, fd - 1)
+        first = fd + 1
+    close_range(first)

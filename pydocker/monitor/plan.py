@@ -1,0 +1,271 @@
+"""What a monitor does to the kernel before its container runs: steps, in this order. (What the runtime does then, it tells itself.)
+
+    own mounts -> overlay -> working directory -> user -> bundle -> streams -> runtime create -> runtime start
+"""
+
+import os
+import shlex
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pydocker.errors import PydockerError, StartFailed
+from pydocker.layers.overlay import MountOverlay
+from pydocker.monitor import console, users
+from pydocker.monitor.launch import Launch
+from pydocker.monitor.ociruntime import Runtime
+from pydocker.monitor.streams import pipes
+from runtime.linux import mounts, namespaces
+from runtime.linux.openat2 import make_directories
+from runtime.spec import Process, Spec, User, encode
+from runtime.step import Step
+
+
+@dataclass
+class Birth:
+    """The stage: what exists only while the steps run. `stdio` are the process's ends, `ours` what the monitor keeps."""
+
+    launch: Launch
+    runtime: Runtime
+    identity: users.Identity = users.Identity(0, 0, (0,), "/")
+    process: Process | None = None
+    stdin: int | None = None
+    outputs: dict[int, int] = field(default_factory=dict)
+    stdio: tuple[int, int, int] = (-1, -1, -1)
+    pid: int = 0
+
+
+class OwnMounts(Step[Birth], frozen=True):
+    """The monitor's mount namespace."""
+
+    why = ("the overlay is mounted for this container alone: the host's mount table never shows it, nobody can pin it, "
+                          "and the kernel frees it with the last process")
+    manual = "mount_namespaces(7)"
+    mount_point: str
+
+    def describe(self) -> str:
+        return f"enter a new mount namespace, in which mounts below {self.mount_point} stay to ourselves"
+
+    def shell(self) -> str:
+        return f"unshare --mount --propagation unchanged bash; mount --make-slave {shlex.quote(self.mount_point)}"
+
+    def apply(self, at: Birth) -> None:
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        # Only the mount that holds our directory, so that `rshared` bind mounts of all others still reach the host.
+        mounts.mount(None, self.mount_point, None, mounts.MS_SLAVE)
+
+
+class WorkingDirectory(Step[Birth], frozen=True):
+    """The directory that the program starts in."""
+
+    why = "Docker makes a missing working directory instead of failing"
+    manual = "openat2(2), RESOLVE_IN_ROOT"
+    rootfs: str
+    path: str
+
+    def describe(self) -> str:
+        return f"make the working directory {self.path}, where it is missing"
+
+    def shell(self) -> str:
+        return f"chroot {shlex.quote(self.rootfs)} mkdir -p {shlex.quote(self.path)}"
+
+    def apply(self, at: Birth) -> None:
+        root = _directory(self.rootfs)
+        try:
+            os.close(make_directories(root, self.path))
+        except OSError as error:
+            raise StartFailed(f"working directory {self.path}: {_reason(error)}", 128) from error
+        finally:
+            os.close(root)
+
+
+class ResolveUser(Step[Birth], frozen=True):
+    """Names into numbers."""
+
+    why = "the kernel knows numbers only, and which number a name has is written in the container's own files"
+    manual = "passwd(5), group(5)"
+    rootfs: str
+    user: str
+    groups: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"look up user {self.user or '0'}{' and groups ' + ' '.join(self.groups) if self.groups else ''} in the container's own files"
+
+    def shell(self) -> str:
+        return f"grep {shlex.quote(f'^{self.user or 0}:')} {shlex.quote(self.rootfs)}/etc/passwd"
+
+    def apply(self, at: Birth) -> None:
+        root = _directory(self.rootfs)
+        try:
+            at.identity = users.resolve(root, self.user, self.groups)
+        finally:
+            os.close(root)
+
+
+class WriteBundle(Step[Birth], frozen=True):
+    """config.json, as the OCI runtime wants it."""
+
+    why = "an OCI runtime is told everything by one file, so that any runtime can be used"
+    manual = "OCI runtime-spec, bundle.md"
+    bundle: str
+    spec: Spec
+
+    def describe(self) -> str:
+        return f"write {self.bundle}/config.json, with the user's numbers"
+
+    def shell(self) -> str:
+        return f"mkdir -p {shlex.quote(self.bundle)}; runc spec --bundle {shlex.quote(self.bundle)}; ${{EDITOR}} {shlex.quote(self.bundle)}/config.json"
+
+    def apply(self, at: Birth) -> None:
+        assert self.spec.process is not None
+        at.process = as_user(self.spec.process, at.identity)
+        os.makedirs(self.bundle, mode=0o700, exist_ok=True)
+        with open(f"{self.bundle}/config.json", "wb") as file:  # in the run root: nothing of it has to survive
+            file.write(encode(msgspec.structs.replace(self.spec, process=at.process)))
+
+
+class OpenPipes(Step[Birth], frozen=True):
+    """Standard streams without a terminal."""
+
+    why = "the monitor reads what the program writes: for the log, and for whoever is attached"
+    manual = "pipe(2)"
+    stdin: bool
+
+    def describe(self) -> str:
+        return f"make pipes for {'stdin, ' if self.stdin else ''}stdout and stderr{'' if self.stdin else '; stdin is /dev/null'}"
+
+    def shell(self) -> str:
+        return "mkfifo out err"
+
+    def apply(self, at: Birth) -> None:
+        at.stdio, at.stdin, at.outputs = pipes(self.stdin)
+
+
+class NoPipes(Step[Birth], frozen=True):
+    """Standard streams before there is a terminal."""
+
+    why = "the terminal is made inside, where the program can find its name; until then there is nothing to say"
+    manual = "pty(7)"
+
+    def describe(self) -> str:
+        return "open /dev/null until the runtime has made the terminal"
+
+    def shell(self) -> str:
+        return "exec </dev/null >/dev/null 2>&1"
+
+    def apply(self, at: Birth) -> None:
+        at.stdio = (os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC),) * 3
+
+
+class Create(Step[Birth], frozen=True):
+    """The runtime's `create`."""
+
+    why = "namespaces, cgroup, mounts, pivot_root: everything up to the program itself, which waits"
+    manual = "OCI runtime-spec, runtime.md, Create"
+    id: str
+    bundle: str
+
+    def describe(self) -> str:
+        return f"runtime create: make container {self.id[:12]} from {self.bundle}"
+
+    def shell(self) -> str:
+        return f"pydocker-runtime create --bundle {shlex.quote(self.bundle)} {self.id}"
+
+    def words(self) -> list[str]:
+        return ["create", "--bundle", self.bundle, "--pid-file", f"{self.bundle}/pid"]
+
+    def apply(self, at: Birth) -> None:
+        self.create(at, [*self.words(), self.id], ())
+
+    def create(self, at: Birth, words: list[str], keep: tuple[int, ...]) -> None:
+        code = at.runtime.run(words, at.stdio, keep)
+        for fd in set(at.stdio):
+            os.close(fd)
+        if code != 0:
+            raise at.runtime.failure("create", code)
+        with open(f"{self.bundle}/pid", "rb") as file:
+            at.pid = int(file.read())
+
+    def undo(self, at: Birth) -> None:
+        delete(at.runtime, self.id)
+
+
+class CreateWithTerminal(Create, frozen=True):
+    """The runtime's `create`, and the pty that it sends."""
+
+    run: str
+
+    def shell(self) -> str:
+        return f"pydocker-runtime create --bundle {shlex.quote(self.bundle)} --console-socket console.sock {self.id}"
+
+    def apply(self, at: Birth) -> None:
+        with console.listening(at.launch.run_path, "console.sock") as terminal:
+            self.create(at, [*self.words(), "--console-socket", terminal.path, self.id], (terminal.directory,))
+            at.stdin = terminal.receive()
+        at.outputs = {at.stdin: 1}
+
+
+class Start(Step[Birth], frozen=True):
+    """The runtime's `start`."""
+
+    why = "all is in place, and whoever wants to see the first output is attached"
+    manual = "OCI runtime-spec, runtime.md, Start"
+    id: str
+
+    def describe(self) -> str:
+        return f"runtime start: execute the program of {self.id[:12]}"
+
+    def shell(self) -> str:
+        return f"pydocker-runtime start {self.id}"
+
+    def apply(self, at: Birth) -> None:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            code = at.runtime.run(["start", self.id], (null, null, null))
+        finally:
+            os.close(null)
+        if code != 0:
+            raise at.runtime.failure("start", code)
+
+
+def preparation(launch: Launch) -> tuple[Step[Birth], ...]:
+    """Everything before the runtime's `start`."""
+    assert launch.spec.process is not None
+    rootfs, bundle = str(launch.rootfs), str(launch.bundle)
+    terminal = (NoPipes(), CreateWithTerminal(launch.id, bundle, launch.run))
+    plain = (OpenPipes(launch.open_stdin), Create(launch.id, bundle))
+    return (
+        OwnMounts(launch.mount_point),
+        MountOverlay(lower=launch.lower, upper=str(launch.upper), work=str(launch.work), target=rootfs),
+        WorkingDirectory(rootfs, launch.spec.process.cwd),
+        ResolveUser(rootfs, launch.user, launch.groups),
+        WriteBundle(bundle, launch.spec),
+        *(terminal if launch.tty else plain),
+    )
+
+
+def as_user(process: Process, identity: users.Identity) -> Process:
+    """The process with the numbers, and with HOME where the environment has none (as runc sets it)."""
+    user = User(uid=identity.uid, gid=identity.gid, additional_gids=identity.groups)
+    has_home = any(entry.startswith("HOME=") for entry in process.env)
+    env = process.env if has_home else (*process.env, f"HOME={identity.home}")
+    return msgspec.structs.replace(process, user=user, env=env)
+
+
+def delete(runtime: Runtime, id: str) -> None:
+    """`delete --force`: the runtime's state, the cgroup, whatever still lives. Raises PydockerError."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        code = runtime.run(["delete", "--force", id], (null, null, null))
+    finally:
+        os.close(null)
+    if code != 0:
+        raise PydockerError(f"OCI runtime delete failed: {runtime.complaint() or f'exit code {code}'}")
+
+
+def _directory(path: str) -> int:
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno or 0).lower()
