@@ -26,7 +26,7 @@ from runtime.process.guard import forbid_imports
 from runtime.stage import Inside, Outside
 from runtime.state import start_time
 from runtime.step import Step
-from runtime.sync import Attached, Channel, Failed, Pid, pair
+from runtime.sync import Attached, Channel, Disconnected, Failed, Pid, pair
 
 KINDS = {  # the specification's name: flag, file in /proc/PID/ns, unshare(1)'s option
     "user": (n.CLONE_NEWUSER, "user", "--user"),
@@ -132,11 +132,11 @@ class EnterCgroup(Step[Outside], frozen=True):
         assert at.channel is not None, "the process exists"
         try:
             self.cgroup.enter(at.pid, beside=self.beside)
-        except StepFailed:
-            if start_time(at.pid) is None:
-                at.channel.receive()  # it ended before; this raises its own reason
+            at.channel.send(Attached())
+        except StepFailed as error:
+            if isinstance(error, Disconnected) or start_time(at.pid) is None:
+                at.channel.receive()  # it ended meanwhile, and said why: this raises its reason
             raise
-        at.channel.send(Attached())
 
 
 def fork(at: Outside, enter: Callable[[], None]) -> None:
