@@ -109,9 +109,19 @@ def hierarchies() -> Iterator[Path]:
 
 
 def cgroups(token: str) -> Iterator[str]:
+    """Everything of the session's but its parent cgroup itself, which stays from the first container to the last."""
     for hierarchy in hierarchies():
         for directory, names, _ in os.walk(hierarchy):
-            yield from (f"{directory}/{name}" for name in names if token in directory or token in name)
+            below = token in directory
+            yield from (f"{directory}/{name}" for name in names if below or (token in name and token != name))
+
+
+def remove_parents(token: str) -> None:
+    """Remove the session's parent cgroups, empty as they have to be by now."""
+    for hierarchy in hierarchies():
+        for directory, names, _ in os.walk(hierarchy):
+            if token in names:
+                os.rmdir(os.path.join(directory, token))
 
 
 def own_processes(scope: Scope) -> Iterator[str]:

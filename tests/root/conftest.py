@@ -47,8 +47,9 @@ def engines() -> list[Engine]:
 @pytest.fixture(scope="session")
 def scope(
     token: str, mount_namespace: str, session_directory: Path, tmp_path_factory: pytest.TempPathFactory
-) -> leaks.Scope:
-    return leaks.Scope(token, (session_directory, tmp_path_factory.getbasetemp()), mount_namespace)
+) -> Iterator[leaks.Scope]:
+    yield leaks.Scope(token, (session_directory, tmp_path_factory.getbasetemp()), mount_namespace)
+    leaks.remove_parents(token)
 
 
 @pytest.fixture(autouse=True)
