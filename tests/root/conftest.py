@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,7 +90,13 @@ def engine(session_directory: Path, token: str, engines: list[Engine]) -> Iterat
 
 
 @pytest.fixture
-def fresh_engine(leak_check: None, session_directory: Path, token: str) -> Iterator[Engine]:
+def make_engine(leak_check: None, session_directory: Path, token: str) -> Iterator[Callable[..., Engine]]:
+    """Makes engines for one test alone; the arguments are further keys of their configuration."""
+    with ExitStack() as stack:
+        yield lambda **config: stack.enter_context(Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, **config))
+
+
+@pytest.fixture
+def fresh_engine(make_engine: Callable[..., Engine]) -> Engine:
     """An engine for one test alone, without images, not started: for those that break it."""
-    with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
-        yield engine
+    return make_engine()
