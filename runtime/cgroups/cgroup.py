@@ -60,6 +60,7 @@ class Cgroup(msgspec.Struct, frozen=True):
         The kernel keeps memory <= memory and swap, and quota >= burst, at every moment. Which of two goes first depends
         on what stands there now: what was refused is tried again after the others.
         """
+        self._check_usage(resources)
         again = []
         for step in self.limits(resources):
             try:
@@ -124,6 +125,15 @@ class Cgroup(msgspec.Struct, frozen=True):
         """
         for branch in self._branches():
             remove(branch.directory)
+
+    def _check_usage(self, resources: LinuxResources) -> None:
+        """v2's kernel would kill for a limit below what is in use; `checkBeforeUpdate` asks for an error instead."""
+        memory = resources.memory
+        if memory is None or not memory.check_before_update or not memory.limit or memory.limit < 0:
+            return
+        used = self.stats().memory or 0
+        if used > memory.limit:
+            raise StepFailed(f"limit memory to {memory.limit}: {used} bytes are in use (memory.checkBeforeUpdate)")
 
     # Deciding
 

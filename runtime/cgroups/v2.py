@@ -86,7 +86,7 @@ class Branch(msgspec.Struct, frozen=True):
 
 
 class DelegateControllers(Step[object], frozen=True):
-    """a controller works in a cgroup only if all cgroups above pass it on to their children.
+    """A controller works in a cgroup only if all cgroups above pass it on to their children.
 
     `required` ones must come through; the others are passed on where the kernel lets us, for the figures they give.
     """
@@ -116,8 +116,7 @@ class DelegateControllers(Step[object], frozen=True):
         try:
             write(level, "cgroup.subtree_control", f"+{name}")
         except StepFailed as refused:
-            # EBUSY: processes live in this very level, or (cpu) realtime processes somewhere below. ENOENT: not
-            # offered.
+            # EBUSY: processes live at this very level, or (cpu) realtime ones somewhere below; ENOENT: not offered.
             if name in self.required:
                 raise StepFailed(f"{refused}: the {name} limit that was asked for cannot be set") from refused
 
@@ -126,7 +125,7 @@ class DelegateControllers(Step[object], frozen=True):
 
 
 class FilterDevices(Step[object], frozen=True):
-    """the rules as an eBPF program, which takes the place of the one of an earlier call.
+    """The rules as an eBPF program, which takes the place of the one of an earlier call.
 
     The program goes away with the cgroup.
     """

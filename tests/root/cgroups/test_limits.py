@@ -1,0 +1,135 @@
+"""Limits hold: written, read back, and felt by a process."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.cgroups import Hierarchy, v2
+from runtime.errors import StepFailed
+from runtime.spec.resources import (
+    LinuxCPU,
+    LinuxHugepageLimit,
+    LinuxMemory,
+    LinuxPids,
+    LinuxResources,
+)
+
+MIB = 1 << 20
+EAT = """
+import os
+pid = os.fork()
+if pid == 0:
+    data = bytearray(256 << 20)
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+"""
+FORK = """
+import os, time
+try:
+    for _ in range(20):
+        if os.fork() == 0:
+            time.sleep(100)
+except BlockingIOError:
+    print("enough")
+"""
+
+
+def test_the_figures_are_what_was_asked_for(cgroup, start):
+    cgroup.create(LinuxResources(memory=LinuxMemory(limit=64 * MIB), pids=LinuxPids(limit=7)))
+    cgroup.enter(start("import time; time.sleep(100)").pid)
+    stats = cgroup.stats()
+    assert (stats.memory_limit, stats.pids, stats.pids_limit) == (64 * MIB, 1, 7)
+    assert stats.memory is not None and stats.cpu is not None
+
+
+def test_no_limit_is_none(cgroup):
+    cgroup.create(None)
+    assert (cgroup.stats().memory_limit, cgroup.stats().pids_limit) == (None, None)
+
+
+def test_too_much_memory_ends_a_process_and_is_counted(cgroup, start, go):
+    cgroup.create(LinuxResources(memory=LinuxMemory(limit=32 * MIB, swap=32 * MIB)))
+    assert cgroup.oom_kills() == 0
+    worker = start(EAT)
+    cgroup.enter(worker.pid)
+    assert go(worker).strip() == "9"
+    assert cgroup.oom_kills() == 1
+
+
+def test_too_many_processes(cgroup, start, go):
+    cgroup.create(LinuxResources(pids=LinuxPids(limit=5)))
+    worker = start(FORK)
+    cgroup.enter(worker.pid)
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    assert worker.stdout.readline() == "enough\n"
+
+
+def test_one_cpu_of_them_all(cgroup, start, go):
+    cgroup.create(LinuxResources(cpu=LinuxCPU(cpus="0")))
+    worker = start("import os; print(os.sched_getaffinity(0))")
+    cgroup.enter(worker.pid)
+    assert go(worker).strip() == "{0}"
+
+
+def test_limits_change_up_and_down_whichever_has_to_go_first(cgroup):
+    cgroup.create(None)
+    for mib in (64, 256, 16, 128):
+        cgroup.apply(LinuxResources(memory=LinuxMemory(limit=mib * MIB, swap=2 * mib * MIB)))
+        assert cgroup.stats().memory_limit == mib * MIB
+
+
+def test_a_change_that_is_refused_says_so(cgroup):
+    cgroup.create(None)
+    with pytest.raises(StepFailed, match=r"write '4000' to .*cpuset.cpus"):
+        cgroup.apply(LinuxResources(cpu=LinuxCPU(cpus="4000")))
+
+
+def test_a_limit_below_what_is_used_can_be_refused(cgroup, start):
+    cgroup.create(None)
+    worker = start("data = b'x' * (8 << 20); print('eaten', flush=True); input()")
+    cgroup.enter(worker.pid)
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    worker.stdout.readline()
+    with pytest.raises(StepFailed, match=r"limit memory to 4096: \d+ bytes are in use"):
+        cgroup.apply(LinuxResources(memory=LinuxMemory(limit=4096, check_before_update=True)))
+
+
+def test_half_a_processor(cgroup, start):
+    cgroup.create(LinuxResources(cpu=LinuxCPU(quota=10_000, period=20_000)))
+    worker = start("while True: pass")
+    cgroup.enter(worker.pid)
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    time.sleep(0.3)
+    used = cgroup.stats().cpu
+    assert used is not None and used > 0
+
+
+def test_v2_passes_a_controller_down_and_limits_with_it(only_v2, content):
+    """With the limit on huge pages: the only controller that a hybrid host's v2 may have."""
+    tree = only_v2.second
+    if "hugetlb" not in tree.controllers:
+        pytest.skip("v2 has no hugetlb controller here")
+    root, parent = (Path(at, "cgroup.subtree_control") for at in (tree.mountpoint, Path(tree.directory).parent))
+    before = root.read_text()
+    try:
+        only_v2.create(LinuxResources(hugepage_limits=(LinuxHugepageLimit(page_size="2MB", limit=4 * MIB),)))
+        assert content(only_v2, "", "hugetlb.2MB.max") == str(4 * MIB)
+    finally:
+        only_v2.destroy()
+        if "hugetlb" not in before:
+            parent.write_text("-hugetlb")
+            root.write_text("-hugetlb")
+
+
+def test_v2_says_which_limit_cannot_be_had_where_a_controller_is_not_passed_on(only_v2):
+    tree = only_v2.second
+    only_v2.create(None)
+    below = Hierarchy(2, tree.directory, ("memory",))
+    step = v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("memory",), ("memory",))
+    with pytest.raises(StepFailed, match="the memory limit that was asked for cannot be set"):
+        step.apply(None)
+    v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("memory",)).apply(None)
