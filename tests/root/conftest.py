@@ -93,7 +93,10 @@ def engine(session_directory: Path, token: str, engines: list[Engine]) -> Iterat
 def make_engine(leak_check: None, session_directory: Path, token: str) -> Iterator[Callable[..., Engine]]:
     """Makes engines for one test alone; the arguments are further keys of their configuration."""
     with ExitStack() as stack:
-        yield lambda **config: stack.enter_context(Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, **config))
+        def make(**config: object) -> Engine:
+            return stack.enter_context(Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, **config))
+
+        yield make
 
 
 @pytest.fixture
