@@ -41,7 +41,8 @@ class Launcher:
         lock = _lock(run)
         try:
             remains.sweep(run, keep=(LOCK,))
-            os.mkdir(run / ROOTFS, 0o700)
+            for name in (ROOTFS, EXECS):
+                os.mkdir(run / name, 0o700)
             etcfiles.write(record, data)
             documents.write(run / FILE, document, durable=False)
             self._spawner.launch(run, lock, attached, waits)
@@ -65,7 +66,7 @@ class Launcher:
 def _lock(run: Path) -> int:
     """monitor.lock, as soon as the last monitor has given it up. It may take the directory with it: then once more."""
     while True:
-        os.makedirs(run / EXECS, mode=0o700, exist_ok=True)
+        os.makedirs(run, mode=0o700, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             fd = locks.acquire(run / LOCK)
             assert fd is not None

@@ -78,7 +78,7 @@ class Containers:
         shown = [one for one in found if all or one.state.running]
         return sorted(shown, key=lambda one: one.record.created, reverse=True)
 
-    def image_users(self, image: Digest) -> list[ContainerId]:
+    def image_users(self, image: Digest) -> Sequence[ContainerId]:
         """The containers that were made from this image."""
         users = []
         for id in self._store.ids():

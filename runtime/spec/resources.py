@@ -9,8 +9,11 @@ import msgspec
 from runtime.spec.values import Document, Int64, Text, UInt16, UInt32, UInt64
 
 
-class LinuxDeviceCgroup(Document, frozen=True, kw_only=True):
-    """One rule of the device controller: `type` is a (all), b or c; a missing number matches all; `access` of "rwm"."""
+class LinuxDeviceCgroup(Document, frozen=True, kw_only=True, omit_defaults=False):
+    """One rule of the device controller: `type` is a (all), b or c; a missing number matches all; `access` of "rwm".
+
+    Written in full: runc refuses a rule without `access`.
+    """
 
     allow: bool
     type: str = "a"
