@@ -11,7 +11,7 @@ import click
 
 from pydocker import __version__
 from pydocker.cli.command import Group, ShowHelp
-from pydocker.cli.errors import BadUsage, CommandError, told
+from pydocker.cli.errors import BadUsage, CommandError, Interrupted, told
 from pydocker.cli.flags import switch, value
 from pydocker.cli.session import Session
 from pydocker.errors import PydockerError
@@ -108,6 +108,8 @@ def run(session: Session, argv: Sequence[str]) -> int:
         return _failed(session, error)
     except BrokenPipeError:
         return 128 + signal.SIGPIPE  # `pydocker ps | head -1`: whoever read has had enough
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

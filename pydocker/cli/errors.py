@@ -19,6 +19,14 @@ class CommandError(PydockerError):
         self.exit_code = exit_code
 
 
+class Interrupted(BaseException):
+    """A signal that ends this process, once the terminal is as it was (no Exception: nobody may handle it half way)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class BadUsage(PydockerError):
     """The command line itself is wrong. Whoever parses it adds the command's path and usage: `at`."""
 

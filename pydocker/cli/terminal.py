@@ -14,20 +14,14 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import NamedTuple
 
+from pydocker.cli.errors import Interrupted
+
 
 class Size(NamedTuple):
     """In characters."""
 
     height: int
     width: int
-
-
-class Interrupted(BaseException):
-    """A signal that ends this process, once the terminal is as it was."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 # Faults of this very process, what nobody can catch, and what only concerns this process and its own children, pipes,

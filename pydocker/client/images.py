@@ -1,15 +1,14 @@
 """Routes under `/images` (Engine API, "Image")."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
 from pydocker.client import answers
-from pydocker.client.api import Client, Query, Response, decoded
+from pydocker.client.api import Client, Query, Response, decoded, quoted
 
 
 def _path(image: str, verb: str = "") -> str:
     # An image's name has slashes, and the route takes them: `/images/library/alpine/json`.
-    return f"/images/{quote(image, safe='/:@')}" + (f"/{verb}" if verb else "")
+    return f"/images/{quoted(image, b'/')}" + (f"/{verb}" if verb else "")
 
 
 def listed(client: Client, query: Query) -> tuple[answers.ImageSummary, ...]:

@@ -27,7 +27,7 @@ _PAUSE = 0.005
 # Not the environment of a service manager, nor the choice of another server: they were meant for this process.
 _PRIVATE = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "DOCKER_HOST")
 
-_MAIN = "import sys; sys.path.append(sys.argv.pop(1)); from pydocker.cli import main; sys.exit(main(sys.argv[1:]))"
+_MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pydocker.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
 def connect_or_start(address: Address, paths: Paths, environ: Mapping[str, str]) -> socket.socket:

@@ -1,0 +1,75 @@
+"""The command line against two servers: pydocker's own, and Docker's where it is installed."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import CHECKOUT, Engine, Result
+from tests.root.cli.dockerd import Dockerd, installed
+from tests.root.cli.terminals import Terminal
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The command line, and which server it speaks to. Containers are started without a network."""
+
+    name: str
+    environment: Mapping[str, str]
+    clear: Callable[[], None]
+
+    def run(self, *argv: str, input: str | bytes = b"", timeout: float = 60) -> Result:
+        data = input.encode() if isinstance(input, str) else input
+        done = subprocess.run(self.command(argv), cwd=CHECKOUT, env=self.environment, input=data, capture_output=True,
+                              timeout=timeout, check=False)
+        return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def ok(self, *argv: str, input: str = "") -> str:
+        result = self.run(*argv, input=input)
+        assert result.code == 0, f"pydocker {' '.join(argv)}: exit code {result.code}: {result.err}"
+        return result.out.rstrip("\n")
+
+    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self.command(argv), cwd=CHECKOUT, env=self.environment, **options)
+
+    def terminal(self, *argv: str, rows: int = 24, columns: int = 80) -> Terminal:
+        return Terminal(self.command(argv), self.environment, str(CHECKOUT), rows, columns)
+
+    @staticmethod
+    def command(argv: tuple[str, ...]) -> tuple[str, ...]:
+        return (sys.executable, "-m", "pydocker", *argv)
+
+
+@pytest.fixture(scope="session")
+def dockerd(session_directory: Path) -> Iterator[Dockerd]:
+    daemon = Dockerd(Path(tempfile.mkdtemp(dir=session_directory, prefix="dockerd-")))
+    try:
+        daemon.ready()
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture(scope="module", params=["pydocker", "docker"])
+def server(request: pytest.FixtureRequest) -> Peer:
+    """Both servers, one after the other."""
+    if request.param == "pydocker":
+        engine: Engine = request.getfixturevalue("engine")
+        return Peer("pydocker", engine.environment, lambda: None)
+    if not installed():
+        pytest.skip("dockerd is not installed")
+    daemon: Dockerd = request.getfixturevalue("dockerd")
+    return Peer("docker", os.environ | {"DOCKER_HOST": daemon.host}, daemon.clear)
+
+
+@pytest.fixture
+def peer(server: Peer, leak_check: None) -> Iterator[Peer]:
+    """The server of this run; afterwards Docker's containers are removed (the leak check's fixture removes ours)."""
+    yield server
+    server.clear()
