@@ -134,7 +134,7 @@ class Tree:
             there = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if not stat.S_ISDIR(there.st_mode):
                 if entry is None and not is_whiteout(there):
-                    raise  # a link that leads nowhere is no directory to put something into
+                    raise ArchiveError(f"{path!r}: a dangling link, where a directory is needed") from None
                 self._remove(fd, name, there)
                 os.mkdir(name, 0o700, dir_fd=fd)
                 if is_whiteout(there):
