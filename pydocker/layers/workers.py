@@ -111,6 +111,6 @@ class Workers:
                 code = _START.format(path=path, fd=theirs.fileno())
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                    cwd="/", env={}, pass_fds=[theirs.fileno()], start_new_session=True)
+                    cwd="/", pass_fds=[theirs.fileno()], start_new_session=True)
             self._control = ours
         return self._control

@@ -1,6 +1,7 @@
 """Fixtures for unpacking: a directory on a real file system, and an unpacker with its umask."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,10 +14,10 @@ Unpack = Callable[..., Unpacked]
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
-    """Where archives are unpacked to."""
-    path = tmp_path / "host" / "target"
-    path.mkdir(parents=True)
+def target(session_directory: Path) -> Path:
+    """Where archives are unpacked to: on a disk, as memory file systems know no user xattrs before Linux 6.6."""
+    path = Path(tempfile.mkdtemp(dir=session_directory), "target")
+    path.mkdir()
     return path
 
 

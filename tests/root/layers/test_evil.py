@@ -1,6 +1,6 @@
-"""Archives that want out. Whatever they say, the host's files beside the target are as they were (SECURITY.md, table 2).
+"""Archives that want out. Whatever they say, the host's files beside the target are as they were.
 
-Each case is either refused (with a reason) or contained: unpacked into the target only.
+SECURITY.md, table 2. Each case is either refused (with a reason) or contained: unpacked into the target only.
 """
 
 import gzip
@@ -47,7 +47,8 @@ CONTAINED: dict[str, list[Made]] = {
     "absolute directory with mode": [folder(f"{CANARY}/directory", mode=0o777)],
     "dots that stay inside": [folder("a"), entry("a/../b", content=b"x")],
     "absolute link, then a new file": [link("l", CANARY), folder(f"{CANARY}"), entry("l/new", content=b"evil")],
-    "absolute link, then a directory through it": [link("l", CANARY), folder(CANARY), folder("l/directory", mode=0o777)],
+    "absolute link, then a directory through it": [link("l", CANARY), folder(CANARY),
+                                                   folder("l/directory", mode=0o777)],
     "relative link, then a file": [link("l", UP), folder("canary"), entry("l/file", content=b"evil")],
     "far relative link": [link("l", FAR_UP + "tmp"), folder("tmp"), entry("l/file", content=b"evil")],
     "link to the root": [link("l", "/"), entry("l/file", content=b"evil")],
@@ -60,7 +61,8 @@ CONTAINED: dict[str, list[Made]] = {
     "file over a link": [link("file", f"{CANARY}/file"), entry("file", content=b"evil", mode=0o777)],
     "file over a dangling link": [link("new", f"{CANARY}/new"), entry("new", content=b"evil")],
     "directory over a link": [link("d", f"{CANARY}/directory"), folder("d", mode=0o777, uid=99)],
-    "device over a link": [link("n", f"{CANARY}/file"), entry("n", tarfile.CHRTYPE, mode=0o777, uid=99, major=1, minor=3)],
+    "device over a link": [link("n", f"{CANARY}/file"),
+                           entry("n", tarfile.CHRTYPE, mode=0o777, uid=99, major=1, minor=3)],
     "fifo over a link": [link("n", f"{CANARY}/file"), entry("n", tarfile.FIFOTYPE, mode=0o777, uid=99)],
     "link over a link": [link("n", f"{CANARY}/file"), link("n", f"{CANARY}/secret", uid=99)],
     "hard link to a link, then written": [link("l", f"{CANARY}/file"), hard("h", "l"), entry("h", content=b"evil")],
@@ -74,8 +76,10 @@ CONTAINED: dict[str, list[Made]] = {
     "proc's magic links": [link("l", "/proc/self/root"), folder("proc/self/root"), entry("l/evil", content=b"evil")],
     "proc's descriptors": [link("l", "/proc/self/fd/3"), folder("proc/self/fd/3"), entry("l/evil", content=b"evil")],
     "PAX path": [entry("a", content=b"evil", pax={"path": f"{CANARY}/file"})],
-    "PAX link target": [entry("a", tarfile.SYMTYPE, link="x", pax={"linkpath": CANARY}), folder(CANARY), entry("a/file")],
-    "root's own attributes": [folder(".", mode=0o711, uid=5), folder("./", mode=0o711, uid=5), folder("/", mode=0o711, uid=5)],
+    "PAX link target": [entry("a", tarfile.SYMTYPE, link="x", pax={"linkpath": CANARY}), folder(CANARY),
+                        entry("a/file")],
+    "root's own attributes": [folder(".", mode=0o711, uid=5), folder("./", mode=0o711, uid=5),
+                              folder("/", mode=0o711, uid=5)],
     "directory again after a link took its place": [folder("a/b/c"), link("a", CANARY), folder(CANARY),
                                                     folder("a/b/c", mode=0o777), entry("a/b/c/file")],
     "directory attributes after a swap": [folder("d", mode=0o777, uid=99), entry("x/y"), folder("e"),
@@ -159,11 +163,12 @@ def test_refused(case: str, unpacked: Unpack, target: Path, canary: Path) -> Non
 
 def test_hard_links_to_the_hosts_files_are_impossible_by_any_path(unpacked: Unpack, target: Path, canary: Path) -> None:
     """CVE-2021-32760: a mode that arrives through a hard link."""
-    for at, path in enumerate((str(canary / "secret"), f"/proc/self/root{canary}/secret", f"/proc/self/cwd/{UP}/secret")):
+    secret = canary / "secret"
+    for at, path in enumerate((secret, f"/proc/self/root{secret}", f"/proc/self/cwd/{UP}/secret")):
         with pytest.raises(ArchiveError):
-            unpacked(hard(f"h{at}", path), entry(f"h{at}", mode=0o777))
-    assert stat.S_IMODE((canary / "secret").stat().st_mode) == 0o600
-    assert (canary / "secret").stat().st_nlink == 1
+            unpacked(hard(f"h{at}", str(path)), entry(f"h{at}", mode=0o777))
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert secret.stat().st_nlink == 1
 
 
 def test_mount_points_are_not_crossed(unpacked: Unpack, target: Path) -> None:
@@ -203,8 +208,8 @@ def sized(field: bytes) -> bytes:
     return bytes(block)
 
 
-@pytest.mark.parametrize("field", [b"\xff" * 12, b"\x80" + b"\xff" * 11, b"-0000000001\0", b"0o17       \0", b"1_000      \0",
-                                   b"99999999999\0"])
+@pytest.mark.parametrize("field", [b"\xff" * 12, b"\x80" + b"\xff" * 11, b"-0000000001\0", b"0o17       \0",
+                                   b"1_000      \0", b"99999999999\0"])
 def test_sizes_that_lie(field: bytes, unpacked: Unpack) -> None:
     """CVE-2025-8194: a negative size made `tarfile` loop for ever."""
     began = time.monotonic()

@@ -66,9 +66,9 @@ def test_xattrs_that_would_steer_the_overlay_are_left_out(unpacked: Unpack, targ
 
 
 def test_devices_fifos_and_links(unpacked: Unpack, target: Path) -> None:
-    unpacked(entry("null", tarfile.CHRTYPE, mode=0o666, major=1, minor=3, gid=3), entry("loop", tarfile.BLKTYPE, major=7),
-             entry("pipe", tarfile.FIFOTYPE, mode=0o622), link("l", "/nowhere", uid=8), entry("f", content=b"1"),
-             hard("g", "f"), hard("m", "l"))
+    unpacked(entry("null", tarfile.CHRTYPE, mode=0o666, major=1, minor=3, gid=3),
+             entry("loop", tarfile.BLKTYPE, major=7), entry("pipe", tarfile.FIFOTYPE, mode=0o622),
+             link("l", "/nowhere", uid=8), entry("f", content=b"1"), hard("g", "f"), hard("m", "l"))
     null, loop, pipe = ((target / name).lstat() for name in ("null", "loop", "pipe"))
     assert (stat.S_ISCHR(null.st_mode), null.st_rdev, stat.S_IMODE(null.st_mode), null.st_gid) == (
         True, os.makedev(1, 3), 0o666, 3)
@@ -88,8 +88,10 @@ def test_directories_get_their_times_last(unpacked: Unpack, target: Path) -> Non
 
 
 def test_the_last_of_several_entries_wins(unpacked: Unpack, target: Path) -> None:
-    unpacked(entry("a", content=b"1"), entry("a", content=b"22"), folder("b"), entry("b/c"), entry("b", content=b"file"),
-             link("d", "b"), folder("d", mode=0o711), entry("d/e"), folder("f"), entry("f/g"), link("f", "d"), entry("f/h"))
+    unpacked(entry("a", content=b"1"), entry("a", content=b"22"),
+             folder("b"), entry("b/c"), entry("b", content=b"file"),
+             link("d", "b"), folder("d", mode=0o711), entry("d/e"),
+             folder("f"), entry("f/g"), link("f", "d"), entry("f/h"))
     assert (target / "a").read_bytes() == b"22"
     assert (target / "b").read_bytes() == b"file"
     assert stat.S_IMODE((target / "d").lstat().st_mode) == 0o711
@@ -98,7 +100,8 @@ def test_the_last_of_several_entries_wins(unpacked: Unpack, target: Path) -> Non
 
 
 def test_a_link_inside_is_followed_within_the_layer(unpacked: Unpack, target: Path) -> None:
-    unpacked(folder("run"), folder("var"), link("var/run", "/run"), entry("var/run/pid"), folder("var/run/d", mode=0o700))
+    unpacked(folder("run"), folder("var"), link("var/run", "/run"), entry("var/run/pid"),
+             folder("var/run/d", mode=0o700))
     assert (target / "run/pid").exists()
     assert stat.S_IMODE((target / "run/d").lstat().st_mode) == 0o700
 
@@ -144,7 +147,8 @@ def test_size_counts_content(unpacked: Unpack) -> None:
 
 @pytest.mark.parametrize("pieces", [1, 7, 511, 512, 513, 10240])
 def test_pieces_may_have_any_size(unpacked: Unpack, target: Path, tmp_path: Path, pieces: int) -> None:
-    entries = [folder("d"), entry("d/" + "n" * 150, content=os.urandom(700)), entry("d/" + "é" * 60), entry("z", content=b"1")]
+    entries = [folder("d"), entry("d/" + "n" * 150, content=os.urandom(700)), entry("d/" + "é" * 60),
+               entry("z", content=b"1")]
     unpacked(*entries, pieces=pieces)
     whole = tmp_path / "whole"
     whole.mkdir()
@@ -166,7 +170,8 @@ def test_names_are_bytes(unpacked: Unpack, target: Path) -> None:
 
 
 def test_hard_link_to_what_is_not_in_this_layer_names_both(unpacked: Unpack) -> None:
-    with pytest.raises(ArchiveError, match=r"b'a': hard link to b'not/here': no such file or directory \(linkat\(2\)\)"):
+    words = r"b'a': hard link to b'not/here': no such file or directory \(linkat\(2\)\)"
+    with pytest.raises(ArchiveError, match=words):
         unpacked(hard("a", "not/here"))
 
 

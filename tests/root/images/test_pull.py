@@ -1,0 +1,165 @@
+"""Pulling from a real registry: what is there afterwards, what is told, and what is not fetched twice."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pydocker.errors import NotFound, PydockerError
+from pydocker.images.progress import Progress
+from pydocker.images.pull import pull
+from pydocker.images.store import ImageStore
+from pydocker.model.platform import Platform
+from pydocker.model.reference import parse
+from pydocker.paths import Paths
+from pydocker.registry.repository import Repository
+from tests.peers.registry import Registry
+from tests.root.images.conftest import Pull, Push
+from tests.root.layers.archive import entry, folder
+
+BASE = [folder("bin"), entry("bin/sh", content=b"#!" * 5000, mode=0o755), folder("etc"), entry("etc/old")]
+CHANGE = [entry("etc/.wh.old"), entry("etc/new", content=b"new")]
+
+
+def statuses(told: list[Progress]) -> list[str]:
+    return [progress.status for progress in told]
+
+
+def temporary(paths: Paths) -> list[str]:
+    return os.listdir(paths.temporary)
+
+
+def test_an_image_arrives_whole(pulled: Pull, push: Push, store: ImageStore, paths: Paths) -> None:
+    told: list[Progress] = []
+    name = push("whole:1", BASE, CHANGE, Cmd=["sh"], Env=["A=b"])
+    image = pulled(name, told)
+    assert image.names == (name,)
+    assert [digest.rpartition("@")[0] for digest in image.digests] == [name.removesuffix(":1")]
+    assert image.config.config.cmd == ("sh",)
+    assert image.size == 10003
+    lower, upper = (store.layers.diff(chain) for chain in image.layers)
+    assert (lower / "bin/sh").read_bytes() == b"#!" * 5000
+    assert (upper / "etc/old").is_char_device()
+    assert temporary(paths) == []
+    assert statuses(told)[0] == "Pulling from whole"
+    assert statuses(told)[-1] == f"Status: Downloaded newer image for {name}"
+    assert statuses(told)[-2] == "Digest: " + image.digests[0].partition("@")[2]
+    for word in ("Pulling fs layer", "Verifying Checksum", "Download complete", "Pull complete"):
+        assert statuses(told).count(word) == 2
+
+
+def test_the_second_time_nothing_is_fetched(pulled: Pull, push: Push, registry: Registry) -> None:
+    name = push("twice:1", BASE)
+    first = pulled(name)
+    before = len([line for line in registry.requests() if "/blobs/" in line])
+    told: list[Progress] = []
+    assert pulled(name, told) == first
+    blobs = [line for line in registry.requests() if "/blobs/" in line][before:]
+    assert len(blobs) <= 1  # the config
+    assert statuses(told)[1] == "Already exists"
+    assert statuses(told)[-1] == f"Status: Image is up to date for {name}"
+
+
+def test_shared_layers_are_fetched_once(pulled: Pull, push: Push, store: ImageStore) -> None:
+    first = pulled(push("shared/a:1", BASE, CHANGE))
+    told: list[Progress] = []
+    second = pulled(push("shared/b:1", BASE, [entry("other")]), told)
+    assert first.layers[0] == second.layers[0]
+    assert [status for status in statuses(told) if status in ("Already exists", "Pulling fs layer")] == [
+        "Already exists", "Pulling fs layer"]
+    assert len(list(store.layers)) == 3
+
+
+def test_the_same_layer_twice_in_one_image(pulled: Pull, push: Push, store: ImageStore) -> None:
+    image = pulled(push("same:1", BASE, CHANGE, CHANGE))
+    assert len(set(image.layers)) == 3
+    assert all(store.layers.diff(chain).is_dir() for chain in image.layers)
+
+
+def test_by_digest(pulled: Pull, push: Push) -> None:
+    name = push("digest:1", BASE)
+    digest = pulled(name).digests[0]
+    other = pulled(digest)
+    assert digest in other.digests
+
+
+def test_a_new_image_under_an_old_tag_leaves_the_old_one_dangling(pulled: Pull, push: Push, store: ImageStore) -> None:
+    old = pulled(push("moving:1", BASE))
+    new = pulled(push("moving:1", BASE, CHANGE))
+    assert store.resolve(new.names[0]).id == new.id
+    assert store.resolve(old.id).names == ()
+    assert {image.id for image in store.list()} == {old.id, new.id}
+
+
+def test_missing_tag_and_missing_platform(pulled: Pull, push: Push, store: ImageStore) -> None:
+    name = push("there:1", BASE)
+    with pytest.raises(NotFound, match="manifest unknown"):
+        pulled(name.replace(":1", ":2"))
+    with pytest.raises(NotFound, match="does not match the specified platform: wanted linux/s390x, actual: "):
+        pulled(name, platform=Platform("linux", "s390x"))
+    assert store.list() == []
+
+
+def test_docker_schema_2_with_a_plain_layer(pulled: Pull, registry: Registry, push: Push, session_directory: Path,
+                                            store: ImageStore) -> None:
+    name = push("oci:1", BASE, CHANGE)
+    plain = session_directory / "plain"
+    subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", f"docker://{name}",
+                    f"dir:{plain}", "--dest-decompress", "-f", "v2s2"], check=True)
+    registry.push(f"dir:{plain}", "schema2:1", "--dest-decompress")
+    shutil.rmtree(plain)
+    image = pulled(registry.name("schema2:1"))
+    assert image.manifest.media_type == "application/vnd.docker.distribution.manifest.v2+json"
+    assert (store.layers.diff(image.layers[0]) / "etc/old").exists()
+    assert pulled(name).layers == image.layers
+
+
+def test_a_zstd_image(pulled: Pull, registry: Registry, push: Push, session_directory: Path, store: ImageStore) -> None:
+    name = push("gz:1", BASE, CHANGE)
+    registry.push(f"docker://{name}", "zstd:1", "--src-tls-verify=false", "--dest-compress-format", "zstd")
+    image = pulled(registry.name("zstd:1"))
+    assert pulled(name).layers == image.layers
+
+
+def test_others_read_the_images_directory_in_place(pulled: Pull, push: Push, paths: Paths) -> None:
+    name = push("layout:1", BASE, CHANGE)
+    image = pulled(name)
+    names = subprocess.run(["umoci", "ls", "--layout", paths.images], check=True, capture_output=True, text=True).stdout
+    assert set(names.split()) == {name, *image.digests}
+    subprocess.run(["skopeo", "inspect", f"oci:{paths.images}:{name}"], check=True, capture_output=True)
+
+
+def test_a_damaged_left_over_blob_is_fetched_again(pulled: Pull, push: Push, store: ImageStore) -> None:
+    name = push("damaged:1", BASE)
+    image = pulled(name)
+    blob = next(blob for blob in store.blobs if blob not in (image.id, image.manifest.digest))
+    store.layers.remove(image.layers[0])
+    good = store.blobs.path(blob).read_bytes()
+    store.blobs.path(blob).write_bytes(good[:-20] + bytes(20))
+    (store.paths.images / "index.json").unlink()
+    again = pulled(name)
+    assert again.id == image.id
+    assert store.blobs.path(blob).read_bytes() == good
+
+
+def test_a_listener_that_left_ends_the_pull(push: Push, store: ImageStore, paths: Paths) -> None:
+    reference = parse(push("left:1", [entry("big", content=os.urandom(8 << 20))], CHANGE))
+
+    def leave(progress: Progress) -> None:
+        if progress.status in ("Downloading", "Download complete"):
+            raise BrokenPipeError
+
+    with Repository(reference) as repository, pytest.raises(BrokenPipeError):
+        pull(store, store.layers, repository, reference, None, leave)
+    assert store.list() == []
+    assert temporary(paths) == []
+
+
+def test_an_evil_layer_leaves_nothing(push: Push, pulled: Pull, store: ImageStore, paths: Paths) -> None:
+    with pytest.raises(PydockerError, match="leads outside"):
+        pulled(push("evil:1", BASE, [entry("../../evil", content=b"x")]))
+    assert store.list() == []
+    assert list(store.layers) == []
+    assert temporary(paths) == []
