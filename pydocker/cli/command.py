@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from pydocker.cli.errors import BadUsage
-from pydocker.cli.flags import Flag
+from pydocker.cli.errors import BadUsage, CommandError
+from pydocker.cli.flags import Absent, Flag
 from pydocker.cli.help import command_help, group_help
 from pydocker.cli.parse import Parsed, parse
 from pydocker.cli.session import Session
@@ -162,8 +162,14 @@ def _show(text: str) -> int:
 
 
 def taken(ctx: click.Context, flags: Sequence[Flag], parsed: Parsed) -> dict[str, Any]:
-    """What the function gets: its arguments, and every flag. Raises BadUsage for a text that its kind refuses."""
+    """What the function gets: its arguments, and every flag.
+
+    Raises BadUsage for a text that its kind refuses, CommandError (125) for a flag that is not there yet.
+    """
     values = {str(flag.name): _value(ctx, flag, parsed.given.get(str(flag.name))) for flag in flags}
+    for flag in flags:
+        if isinstance(flag, Absent) and any(item is not False for item in values.pop(str(flag.name))):
+            raise CommandError(f"pydocker: {flag.opts[-1]} is not supported by pydocker yet", 125)
     return {**values, "arguments": parsed.arguments}
 
 

@@ -13,13 +13,15 @@ from pydocker.cli.flags import (
     ENV,
     INT,
     LABEL,
-    LIST,
     PAIRS,
     STREAM,
     SWAP,
     SYSCTL,
     ULIMIT,
+    Absent,
     Flag,
+    absent,
+    absent_switch,
     switch,
     value,
     values,
@@ -107,11 +109,7 @@ _ABSENT_VALUES = (
 )
 
 
-class Absent(Flag):
-    """A flag of Docker's that gets parsed, and refused."""
-
-
 ABSENT_FLAGS: tuple[Absent, ...] = (
-    *(Absent(*names.split(), kind=LIST, help="Not supported", implied="true", many=True) for names in _ABSENT_SWITCHES),
-    *(Absent(*names.split(), kind=LIST, help="Not supported", many=True) for names in _ABSENT_VALUES),
+    *(absent_switch(*names.split()) for names in _ABSENT_SWITCHES),
+    *(absent(*names.split()) for names in _ABSENT_VALUES),
 )

@@ -56,6 +56,10 @@ class Flag(click.Option):
         return given if self.multiple else given[-1]
 
 
+class Absent(Flag):
+    """A flag of Docker's that this command line has not yet: known, so that it gets a plain answer."""
+
+
 def _names(param: click.Parameter | None) -> str:
     """`-m, --memory`, as pflag names a flag in its errors."""
     return ", ".join(sorted(param.opts, key=len)) if param else ""
@@ -214,3 +218,13 @@ def value(*names: str, kind: Kind = STRING, help: str, to: str = "", shown: str 
 def values(*names: str, kind: Kind = LIST, help: str, to: str = "") -> Flag:
     """A flag that may be given many times."""
     return Flag(*names, kind=kind, help=help, many=True, to=to)
+
+
+def absent(*names: str) -> Absent:
+    """A flag with a value that is refused."""
+    return Absent(*names, kind=LIST, help="Not supported yet", many=True)
+
+
+def absent_switch(*names: str) -> Absent:
+    """A switch that is refused when it is on."""
+    return Absent(*names, kind=BOOL, help="Not supported yet", implied="true", many=True)

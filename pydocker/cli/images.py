@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydocker.cli import phrases, table
 from pydocker.cli.command import SOME, TWO, Arity, Command
 from pydocker.cli.errors import CommandError, told
-from pydocker.cli.flags import FILTER, switch, value, values
+from pydocker.cli.flags import FILTER, absent, absent_switch, switch, value, values
 from pydocker.cli.ps import filters
 from pydocker.cli.session import Session
 from pydocker.client import images
@@ -60,12 +60,8 @@ def _names(image: ImageSummary, digests: bool) -> list[tuple[str, str, str]]:
     return named + untagged or [(_NONE, _NONE, _NONE)]
 
 
-def remove(
-    session: Session, arguments: tuple[str, ...], *, force: bool, no_prune: bool, platform: tuple[str, ...]
-) -> int:
+def remove(session: Session, arguments: tuple[str, ...], *, force: bool, no_prune: bool) -> int:
     """Take the names away; an image goes with its last one."""
-    if platform:
-        raise CommandError("--platform is not supported by pydocker yet", 125)
     status = 0
     for name in arguments:
         try:
@@ -100,6 +96,7 @@ IMAGES = Command(
         value("--format", help="Format output: 'table', 'table TEMPLATE', 'json', or a Go TEMPLATE"),
         switch("--no-trunc", help="Don't truncate output"),
         switch("-q", "--quiet", help="Only show image IDs"),
+        absent_switch("--tree"),
     ))
 RMI = Command(
     "rmi", remove, synopsis="IMAGE [IMAGE...]", arity=SOME, help="Remove one or more images",
@@ -107,7 +104,7 @@ RMI = Command(
     flags=(
         switch("-f", "--force", help="Force removal of the image"),
         switch("--no-prune", help="Do not delete untagged parents"),
-        values("--platform", help="Not supported"),
+        absent("--platform"),
     ))
 TAG = Command(
     "tag", tag, synopsis="SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", arity=TWO,

@@ -9,7 +9,7 @@ import msgspec
 from pydocker.cli import template
 from pydocker.cli.command import SOME, Command
 from pydocker.cli.errors import CommandError, told
-from pydocker.cli.flags import switch, value
+from pydocker.cli.flags import absent, switch, value
 from pydocker.cli.session import Session
 from pydocker.client import containers, images
 from pydocker.client.api import ApiError, decoded
@@ -89,5 +89,5 @@ CONTAINER = Command(
     "inspect", inspect_containers, synopsis="CONTAINER [CONTAINER...]", arity=SOME, flags=(_FORMAT, _SIZE),
     help="Display detailed information on one or more containers")
 IMAGE = Command(
-    "inspect", inspect_images, synopsis="IMAGE [IMAGE...]", arity=SOME, flags=(_FORMAT,),
+    "inspect", inspect_images, synopsis="IMAGE [IMAGE...]", arity=SOME, flags=(_FORMAT, absent("--platform")),
     help="Display detailed information on one or more images")

@@ -2,15 +2,12 @@
 
 from pydocker.cli import pulling
 from pydocker.cli.command import ONE, Command
-from pydocker.cli.errors import CommandError
-from pydocker.cli.flags import switch, value
+from pydocker.cli.flags import absent_switch, switch, value
 from pydocker.cli.session import Session
 
 
-def pull(session: Session, arguments: tuple[str, ...], *, all_tags: bool, platform: str | None, quiet: bool) -> int:
+def pull(session: Session, arguments: tuple[str, ...], *, platform: str | None, quiet: bool) -> int:
     """Pull it; its complete name is the last line."""
-    if all_tags:
-        raise CommandError("--all-tags is not supported by pydocker yet", 125)
     pulled = pulling.pull(session, arguments[0], platform, quiet=quiet, to=session.stdout)
     session.say(str(pulled))
     return 0
@@ -20,7 +17,7 @@ PULL = Command(
     "pull", pull, synopsis="NAME[:TAG|@DIGEST]", arity=ONE, help="Download an image from a registry",
     aliases=("image pull", "pull"),
     flags=(
-        switch("-a", "--all-tags", help="Download all tagged images in the repository (not supported)"),
+        absent_switch("-a", "--all-tags"),
         value("--platform", help="Set platform if server is multi-platform capable"),
         switch("-q", "--quiet", help="Suppress verbose output"),
     ))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydocker.cli import linefile
-from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
+from pydocker.cli.create_flags import CREATE_FLAGS
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
 
@@ -16,7 +16,6 @@ Request = dict[str, Any]  # JSON on its way out
 
 def build(session: Session, image: str, command: Sequence[str], given: Mapping[str, Any]) -> Request:
     """The request for `image` with these flags. Raises CommandError for files that cannot be read, and conflicts."""
-    refuse_absent(given)
     request: Request = {"Image": image}
     for flag in CREATE_FLAGS:
         found = given[str(flag.name)]
@@ -25,14 +24,6 @@ def build(session: Session, image: str, command: Sequence[str], given: Mapping[s
     for path, found in (*_program(command, given), *_descriptions(session, given), *streams(given)):
         put(request, path, found)
     return request
-
-
-def refuse_absent(given: Mapping[str, Any]) -> None:
-    """Raises CommandError (125) for the first flag that is known to be Docker's and not there yet."""
-    for flag in ABSENT_FLAGS:
-        asked = given[str(flag.name)]
-        if any(text not in ("false", "0") or flag.implied is None for text in asked):
-            raise CommandError(f"{flag.opts[-1]} is not supported by pydocker yet", 125)
 
 
 def put(request: Request, path: str, found: object) -> None:

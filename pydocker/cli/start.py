@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pydocker.cli import foreground
 from pydocker.cli.command import SOME, Command
 from pydocker.cli.errors import CommandError, told
-from pydocker.cli.flags import switch, value
+from pydocker.cli.flags import absent, switch, value
 from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.answers import ContainerDetail
@@ -78,4 +78,6 @@ START = Command(
         switch("-a", "--attach", help="Attach STDOUT/STDERR and forward signals"),
         switch("-i", "--interactive", help="Attach container's STDIN"),
         value("--detach-keys", help="Override the key sequence for detaching a container"),
+        absent("--checkpoint"),
+        absent("--checkpoint-dir"),
     ))

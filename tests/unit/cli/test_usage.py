@@ -1,0 +1,144 @@
+"""Flags as Docker's users write them, and Docker's words and statuses where they are wrong."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pydocker.cli import app
+from pydocker.cli.command import Command, Group
+from pydocker.cli.create_flags import CREATE_FLAGS
+from pydocker.cli.errors import BadUsage
+from pydocker.cli.flags import INT, STRING, switch, value, values
+from pydocker.cli.parse import parse
+from tests.unit.cli.conftest import CommandLine
+
+FLAGS = (switch("-i", "--interactive", help="."), switch("-t", "--tty", help="."), switch("--rm", help="."),
+         value("-m", "--memory", help="."), values("-e", "--env", kind=STRING, help="."),
+         value("-n", "--last", kind=INT, help="."))
+
+
+@pytest.mark.parametrize(("line", "given", "arguments"), [
+    ("-it x", {"interactive": ["true"], "tty": ["true"]}, ("x",)), ("--rm=false x", {"rm": ["false"]}, ("x",)),
+    ("-m 1g x", {"memory": ["1g"]}, ("x",)), ("-m1g x", {"memory": ["1g"]}, ("x",)),
+    ("-m=1g x", {"memory": ["1g"]}, ("x",)), ("--memory=1g x", {"memory": ["1g"]}, ("x",)),
+    ("--memory 1g x", {"memory": ["1g"]}, ("x",)), ("-eA=b -e C=d x", {"env": ["A=b", "C=d"]}, ("x",)),
+    ("-itm 1g x", {"interactive": ["true"], "tty": ["true"], "memory": ["1g"]}, ("x",)),
+    ("-it=false x", {"interactive": ["true"], "tty": ["false"]}, ("x",)),
+    ("x -t", {}, ("x", "-t")), ("-- -t", {}, ("-t",)), ("-", {}, ("-",)), ("-t - -i", {"tty": ["true"]}, ("-", "-i")),
+    ("-n -1 x", {"last": ["-1"]}, ("x",)), ("-m= x", {"memory": [""]}, ("x",)), ("", {}, ()),
+])
+def test_how_a_line_is_cut(line: str, given: dict[str, list[str]], arguments: tuple[str, ...]) -> None:
+    parsed = parse(line.split(), FLAGS, interspersed=False)
+    assert (parsed.given, parsed.arguments) == (given, arguments)
+
+
+def test_flags_may_follow_arguments_where_no_command_does() -> None:
+    parsed = parse(["a", "-t", "b", "--", "-i"], FLAGS, interspersed=True)
+    assert (parsed.given, parsed.arguments) == ({"tty": ["true"]}, ("a", "b", "-i"))
+
+
+@pytest.mark.parametrize(("line", "complaint"), [
+    ("--foo", "unknown flag: --foo"), ("-x", "unknown shorthand flag: 'x' in -x"),
+    ("-tx", "unknown shorthand flag: 'x' in -tx"), ("-m", "flag needs an argument: 'm' in -m"),
+    ("--memory", "flag needs an argument: --memory"), ("--=x", "unknown flag: --"),
+])
+def test_what_is_wrong_with_a_flag(line: str, complaint: str) -> None:
+    with pytest.raises(BadUsage) as caught:
+        parse(line.split(), FLAGS, interspersed=True)
+    assert str(caught.value) == complaint
+
+
+RUN = "\n\nUsage:  pydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'pydocker run --help' for more information\n"
+
+
+@pytest.mark.parametrize(("flags", "complaint"), [
+    ("-m x", """invalid argument "x" for "-m, --memory" flag: invalid size: 'x'"""),
+    ("--cpus x", 'invalid argument "x" for "--cpus" flag: failed to parse x as a rational number'),
+    ("--cpus 0.1234567891", 'invalid argument "0.1234567891" for "--cpus" flag: value is too precise'),
+    ("--ulimit x", 'invalid argument "x" for "--ulimit" flag: invalid ulimit argument: x'),
+    ("--ulimit foo=1", 'invalid argument "foo=1" for "--ulimit" flag: invalid ulimit type: foo'),
+    ("--pids-limit x", 'invalid argument "x" for "--pids-limit" flag: strconv.ParseInt: parsing "x": invalid syntax'),
+    ("--rm=foo", 'invalid argument "foo" for "--rm" flag: strconv.ParseBool: parsing "foo": invalid syntax'),
+    ("-a foo", 'invalid argument "foo" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR'),
+    ("-e =x", 'invalid argument "=x" for "-e, --env" flag: invalid environment variable: =x'),
+    ("--sysctl x", """invalid argument "x" for "--sysctl" flag: sysctl 'x' is not allowed"""),
+    ("--foo", "unknown flag: --foo"),
+])
+def test_a_bad_flag_is_125_with_dockers_words(pydocker: CommandLine, flags: str, complaint: str) -> None:
+    assert pydocker("run", *flags.split(), "busybox") == (125, "", complaint + RUN)
+
+
+@pytest.mark.parametrize(("line", "complaint", "usage", "hint"), [
+    ("run", "requires at least 1 argument", "run [OPTIONS] IMAGE [COMMAND] [ARG...]", "See"),
+    ("container run", "requires at least 1 argument", "container run [OPTIONS] IMAGE [COMMAND] [ARG...]", "See"),
+    ("ps x", "accepts no arguments", "ps [OPTIONS]", "Run"),
+    ("pull", "requires 1 argument", "pull [OPTIONS] NAME[:TAG|@DIGEST]", "Run"),
+    ("exec a", "requires at least 2 arguments", "exec [OPTIONS] CONTAINER COMMAND [ARG...]", "See"),
+    ("rename a", "requires 2 arguments", "rename CONTAINER NEW_NAME", "Run"),
+    ("import", "requires at least 1 argument", "import [OPTIONS] file|URL|- [REPOSITORY[:TAG]]", "See"),
+    ("images a b", "requires at most 1 argument", "images [OPTIONS] [REPOSITORY[:TAG]]", "Run"),
+])
+def test_a_wrong_number_of_arguments_is_1(
+    pydocker: CommandLine, line: str, complaint: str, usage: str, hint: str
+) -> None:
+    command = usage.split(" [OPTIONS]")[0].split(" CONTAINER")[0]
+    expected = (f"pydocker: 'pydocker {command}' {complaint}\n\nUsage:  pydocker {usage}\n\n"
+                f"{hint} 'pydocker {command} --help' for more information\n")
+    assert pydocker(*line.split()) == (1, "", expected)
+
+
+def test_an_unknown_command(pydocker: CommandLine) -> None:
+    said = pydocker("nope")
+    assert said.code == 1
+    assert said.err.startswith("pydocker: unknown command: pydocker nope\n")
+    assert pydocker("container", "nope").err.startswith("pydocker: unknown command: pydocker container nope\n")
+
+
+@pytest.mark.parametrize("flag", [
+    "-p=80:80", "--publish=80", "-v=/a:/b", "--mount=x", "--restart=always", "--gpus=all", "--init", "-P",
+    "--device=/dev/null", "--health-cmd=x", "--pid=host", "--tmpfs=/x"])
+def test_a_flag_that_is_not_there_yet_says_so(pydocker: CommandLine, flag: str) -> None:
+    said = pydocker("run", flag, "busybox")
+    assert said.code == 125
+    assert said.err.startswith("pydocker: --")
+    assert said.err.split("\n")[0].endswith(" is not supported by pydocker yet")
+
+
+def test_every_flag_of_dockers_is_known() -> None:
+    """The commands that are there know all of Docker's flags (from its own table), long and short."""
+    table = Path(__file__).resolve().parents[4] / "shared" / "spec" / "docker-cli.csv"
+    if not table.exists():
+        pytest.skip("the table of Docker's flags is not part of the checkout")
+    with table.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["flag"] and row["flag"] != "--help"]
+    missing = [f"{row['command']} {row['flag']} {row['short']}" for row in rows if not _knows(row)]
+    assert missing == []
+
+
+def _knows(row: dict[str, str]) -> bool:
+    command: object = app.ROOT
+    for word in row["command"].split():
+        if not isinstance(command, Group) or word not in command.entries:
+            return True  # a command for another day
+        command = command.get_command(None, word)  # type: ignore[arg-type]
+    if not isinstance(command, Command):
+        return True
+    names = {name for flag in command.flags for name in flag.opts}
+    return row["flag"] in names and (not row["short"] or row["short"] in names)
+
+
+def test_help_shows_every_command_and_flag(pydocker: CommandLine) -> None:
+    top = pydocker("--help")
+    assert top.code == 0
+    assert top.out.startswith("Usage:  pydocker [OPTIONS] COMMAND\n")
+    assert all(f"\n  {name} " in top.out for name in ("run", "ps", "container", "serve"))
+    run = pydocker("run", "--help")
+    assert run.out.startswith("Usage:  pydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nCreate and run")
+    assert all(flag.opts[-1] in run.out for flag in CREATE_FLAGS)
+    assert max(map(len, run.out.splitlines())) <= 80
+    assert pydocker("help", "run").out == run.out
+
+
+def test_version_needs_no_server(pydocker: CommandLine) -> None:
+    assert pydocker("--version").out.startswith("pydocker version ")
