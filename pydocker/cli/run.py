@@ -108,7 +108,7 @@ RUN_FLAGS = (
     value("--detach-keys", help="Override the key sequence for detaching a container"),
     Flag("--sig-proxy", kind=BOOL, help="Proxy received signals to the process", implied="true", shown="true"),
     Flag("--dry-run", kind=Kind("[format]", _format), implied="text",
-         help="Print what would be done, step by step, and do nothing: text, json or sh (a shell script)"),
+         help="Print what would be done, step by step, and do nothing: text, json or sh (shell lines)"),
 )
 
 RUN = Command(

@@ -1,4 +1,4 @@
-"""A plan in words, as JSON, or as a shell script that one could run by hand.
+"""A plan in words, as JSON, or as the lines that one would type to do the same by hand.
 
     1. set the hostname to web
        why     a UTS namespace starts as a copy of its parent's names
@@ -6,6 +6,7 @@
        shell   hostname web
 """
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -50,9 +51,14 @@ def _as_text(steps: Sequence[ToldStep]) -> str:
 
 def _step_as_text(number: int, step: ToldStep) -> str:
     first, *rest = step.shell.split("\n") or [""]
-    lines = [f"{number:>2}. {step.describe}", *_wrapped("why", step.why), f"    manual {step.manual}",
+    lines = [f"{number:>2}. {_readable(step.describe)}", *_wrapped("why", step.why), f"    manual {step.manual}",
              f"    shell  {first}", *(_INDENT + line for line in rest)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _readable(sentence: str) -> str:
+    """Ids at the length at which people use them. The shell's lines keep them whole: these get copied."""
+    return re.sub(r"\b[0-9a-f]{64}\b", lambda found: found[0][:12], sentence)
 
 
 def _wrapped(label: str, text: str) -> list[str]:
@@ -64,12 +70,18 @@ def _as_json(steps: Sequence[ToldStep]) -> str:
 
 
 def _as_script(steps: Sequence[ToldStep]) -> str:
-    """A script that stops at the first failure; what each line is for stands above it."""
+    """The shell's lines; what each is for stands above it."""
     parts = [f"# {number}. {step.describe}\n#    {step.why} ({step.manual})\n{step.shell}\n"
              for number, step in enumerate(steps, 1)]
-    return "#!/bin/bash\nset -e\n\n" + "\n".join(parts)
+    return _PREAMBLE + "\n".join(parts)
 
 
+_PREAMBLE = """\
+#!/bin/bash
+# The same by hand, from bash and util-linux. A line that opens a shell (unshare, setpriv) holds those after it.
+set -e
+
+"""
 _TELLERS: dict[Format, Callable[[Sequence[ToldStep]], str]] = {
     Format.TEXT: _as_text, Format.JSON: _as_json, Format.SH: _as_script,
 }

@@ -67,7 +67,8 @@ def test_ps_complains(pydocker: CommandLine, flags: tuple[str, ...], code: int, 
 
 def test_images_tell_each_name(pydocker: CommandLine) -> None:
     listed = answer("200 OK", b'''[{"Id":"sha256:%s","RepoTags":["a:1","localhost:5000/b:2"],
-"RepoDigests":["a@sha256:d"],"Created":0,"Size":1986560},{"Id":"sha256:ff","RepoTags":null,"RepoDigests":[],"Created":0,"Size":5}]''' % ID.encode())
+"RepoDigests":["a@sha256:d"],"Created":0,"Size":1986560},
+{"Id":"sha256:ff","RepoTags":null,"RepoDigests":[],"Created":0,"Size":5}]''' % ID.encode())
     pydocker.server.answers = [listed] * 2
     out = pydocker("images", "--format", "{{.Repository}}|{{.Tag}}|{{.ID}}|{{.Size}}").out
     assert out == "a|1|0123456789ab|1.99MB\nlocalhost:5000/b|2|0123456789ab|1.99MB\n<none>|<none>|ff|5B\n"
