@@ -122,6 +122,7 @@ class ImageStore:
 
     def sweep(self) -> None:
         """Take away everything that nothing refers to: what crashes left behind. For the server's start."""
+        self.make()  # an engine's very first start has nothing to sweep, and nowhere to look for it
         with self.changing():
             kept = self._kept(self.catalog())
             self.layers.sweep(kept)
