@@ -4,14 +4,16 @@ import contextlib
 import logging
 import platform
 import socket
+import threading
 from collections.abc import Callable, Iterator
 
 import pydocker
-from pydocker.api.exchange import NEWEST, Request, Response, Result, Stream, Upgrade, failure
+from pydocker.api.exchange import Request, Response, Result, Stream, Upgrade, failure
 from pydocker.api.hangup import Watch
 from pydocker.api.router import parse_target
 from pydocker.errors import InvalidParameter, PydockerError
 from pydocker.wire import http
+from pydocker.wire.info import API
 
 Handle = Callable[[Request], Result]
 
@@ -19,32 +21,52 @@ Handle = Callable[[Request], Result]
 # it; then the connection is closed.
 DRAIN_LIMIT = 1024 * 1024
 HEADERS = {
-    "Api-Version": f"{NEWEST[0]}.{NEWEST[1]}", "Ostype": "linux", "Docker-Experimental": "false",
+    "Api-Version": API, "Ostype": "linux", "Docker-Experimental": "false",
     "Server": f"pydocker/{pydocker.__version__} ({platform.system().lower()})",
 }
 _log = logging.getLogger(__name__)
 
 
-class BadRequest(PydockerError):
-    """What h11 found wrong with a request, before it became one."""
+class Connection:
+    """One accepted connection. `serve` is its thread's whole work."""
 
-    def __init__(self, error: http.ProtocolError) -> None:
-        super().__init__(f"malformed request: {error}")
-        self.status = error.status
+    def __init__(self, accepted: socket.socket, handle: Handle, watch: Watch) -> None:
+        self.socket = accepted
+        self._handle = handle
+        self._watch = watch
+        self._lock = threading.Lock()
+        self._answering = False
+        self._finishing = False
 
+    def serve(self) -> None:
+        """Answer requests until one side closes, or the connection is upgraded and goes its own way."""
+        server = http.Server(self.socket)
+        with contextlib.closing(server), contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            try:
+                while (head := server.receive()) is not None and self._begin():
+                    _answer(server, head, self._handle, self._watch)
+                    if not (server.reusable and self._end()):
+                        return
+            except http.ProtocolError as error:
+                if not server.started:
+                    _respond(server, failure(error), "GET")
 
-def serve(accepted: socket.socket, handle: Handle, watch: Watch) -> None:
-    """Answer requests on `accepted` until one side closes, or the connection is upgraded and goes its own way."""
-    server = http.Server(accepted)
-    with contextlib.closing(server), contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        try:
-            while (head := server.receive()) is not None:
-                _answer(server, head, handle, watch)
-                if not server.reusable:
-                    return
-        except http.ProtocolError as error:
-            if not server.started:
-                _respond(server, failure(BadRequest(error)), "GET")
+    def finish(self) -> None:
+        """Take no further request: a connection that waits for one ends now, one that answers ends with its answer."""
+        with self._lock, contextlib.suppress(OSError):
+            self._finishing = True
+            if not self._answering:
+                self.socket.shutdown(socket.SHUT_RD)
+
+    def _begin(self) -> bool:
+        with self._lock:
+            self._answering = True
+        return True
+
+    def _end(self) -> bool:
+        with self._lock:
+            self._answering = False
+            return not self._finishing
 
 
 def _answer(server: http.Server, head: http.Head, handle: Handle, watch: Watch) -> None:
@@ -62,8 +84,8 @@ def _answer(server: http.Server, head: http.Head, handle: Handle, watch: Watch) 
         case Stream():
             _stream(server, result, watch)
         case Upgrade():
-            hijacked = server.upgrade(result.content_type)
-            result.take(hijacked)
+            content_type = result.content_type
+            result.take(lambda: server.upgrade(content_type))
 
 
 def _drain(body: Iterator[bytes]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from pydocker.api import filters
+from pydocker.api.attaching import Attaching
 from pydocker.api.exchange import Request, Response, Result, reply
 from pydocker.api.router import Routes, no_content
 from pydocker.errors import InvalidParameter, NotFound, NotSupported
@@ -40,6 +41,8 @@ class Backend(Protocol):
     def paths(self) -> Paths: ...
     @property
     def containers(self) -> Containers: ...
+    @property
+    def attaching(self) -> Attaching: ...
     def resolve_image(self, name: str) -> Image: ...
 
 
@@ -86,7 +89,9 @@ def inspect(backend: Backend, request: Request) -> Result:
 def start(backend: Backend, request: Request) -> Result:
     if request.text("checkpoint"):
         raise NotSupported("checkpoints are not supported yet")
-    backend.containers.start(request.parameters["id"])
+    container = backend.containers.get(request.parameters["id"])
+    backend.attaching.settle(container.record.id)
+    backend.containers.start(container.record.id)
     return no_content()
 
 

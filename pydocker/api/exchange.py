@@ -9,18 +9,22 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
 
 import msgspec
 
 from pydocker.errors import InvalidParameter, PydockerError
 from pydocker.wire.http import Hijacked
+from pydocker.wire.info import API, OLDEST_API
 
-T = TypeVar("T")
 Version = tuple[int, int]
 
-NEWEST: Version = (1, 47)
-OLDEST: Version = (1, 24)
+
+def parse_version(text: str) -> Version:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
+
+
+NEWEST, OLDEST = parse_version(API), parse_version(OLDEST_API)
 JSON_LIMIT = 4 * 1024 * 1024  # bytes; a create request is some KiB
 JSON = {"Content-Type": "application/json"}
 
@@ -109,10 +113,10 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The connection leaves HTTP; `take` becomes the owner of its socket, on success and on failure alike."""
+    """The connection leaves HTTP. `take` gets the function that switches it, and owns the socket which that returns."""
 
     content_type: str
-    take: Callable[[Hijacked], None]
+    take: Callable[[Callable[[], Hijacked]], None]
 
 
 Result = Response | Stream | Upgrade

@@ -1,5 +1,6 @@
 """Exec sessions: further programs in a running container. Created first, then started, on a connection or detached."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -52,8 +53,8 @@ def start(backend: Backend, request: Request) -> Result:
         backend.containers.exec_start(session.id, detach=True, tty=body.tty)
         return Response()
 
-    def take(hijacked: Hijacked) -> None:
-        config = session.config
+    def take(switch: Callable[[], Hijacked]) -> None:
+        config, hijacked = session.config, switch()
         with hijacked.socket, reported(hijacked, body.tty):
             attachment = Attachment(hijacked.socket, hijacked.leftover, config.attach_stdin, config.attach_stdout,
                                     config.attach_stderr, detach_keys=config.detach_keys)

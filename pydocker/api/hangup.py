@@ -22,6 +22,20 @@ class Watch:
         self._callbacks: dict[int, Callable[[], None]] = {}
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the thread. Nobody may be watching any more, or begin to."""
+        with self._lock:
+            self._closed = True
+        self._wake()
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     @contextlib.contextmanager
     def on_hangup(self, connected: socket.socket, callback: Callable[[], None]) -> Iterator[None]:
@@ -48,7 +62,7 @@ class Watch:
             os.write(self._wake_write, b"\0")
 
     def _run(self) -> None:
-        while True:
+        while not self._closed:
             poll = select.poll()
             poll.register(self._wake_read, select.POLLIN)
             with self._lock:

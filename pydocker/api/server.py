@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from pydocker.api import connection
+from pydocker.api.connection import Connection, Handle
 from pydocker.api.hangup import Watch
 from pydocker.api.listeners import Listener, opened, passed
 from pydocker.api.router import Router
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Server:
     """Accepts on `listeners`, answers by `handle`; `busy` tells of work that no connection stands for."""
 
-    def __init__(self, listeners: Sequence[Listener], handle: connection.Handle, idle_timeout: float = 0.0,
+    def __init__(self, listeners: Sequence[Listener], handle: Handle, idle_timeout: float = 0.0,
                  busy: Callable[[], bool] = lambda: False) -> None:
         self._listeners = listeners
         self._handle = handle
@@ -47,7 +47,7 @@ class Server:
         self._busy = busy
         self._watch = Watch()
         self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._connections: dict[threading.Thread, Connection] = {}
         self._last = time.monotonic()
         self._stopping = False
         self._wake_read, self._wake_write = socket.socketpair()
@@ -57,12 +57,12 @@ class Server:
     def stop(self) -> None:
         """Leave soon. Safe in a signal handler and from any thread."""
         self._stopping = True
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError, OSError):  # full: it wakes anyway; closed: it has left already
             self._wake_write.send(b"\0")
 
     def run(self) -> None:
         """Serve until stopped or idle for long enough."""
-        with selectors.DefaultSelector() as selector:
+        with selectors.DefaultSelector() as selector, self._wake_read, self._wake_write, self._watch:
             for listener in self._listeners:
                 listener.socket.setblocking(False)
                 selector.register(listener.socket, selectors.EVENT_READ, listener.socket)
@@ -89,14 +89,15 @@ class Server:
 
     def _start(self, accepted: socket.socket) -> None:
         accepted.setblocking(True)
-        thread = threading.Thread(target=self._serve, args=(accepted,), daemon=True, name="connection")
+        connection = Connection(accepted, self._handle, self._watch)
+        thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="connection")
         with self._lock:
-            self._connections[thread] = accepted
+            self._connections[thread] = connection
         thread.start()
 
-    def _serve(self, accepted: socket.socket) -> None:
+    def _serve(self, connection: Connection) -> None:
         try:
-            connection.serve(accepted, self._handle, self._watch)
+            connection.serve()
         except Exception:  # the edge: one connection's trouble must not be the server's, and is told in its log
             _log.exception("connection broken off")
         finally:
@@ -122,16 +123,22 @@ class Server:
             continue  # whoever connected before the name was gone is still served
         for listener in self._listeners:
             listener.socket.close()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
+        """Let requests under way come to their end, for a while; then cut them off."""
+        with self._lock:
+            remaining = dict(self._connections)
+        for connection in remaining.values():
+            connection.finish()
         end = time.monotonic() + GRACE
-        for waiting in (True, False):
-            with self._lock:
-                remaining = dict(self._connections)
-            for thread, connected in remaining.items():
-                # No further requests on it: an idle keep-alive connection ends now, a request under way is answered.
-                with contextlib.suppress(OSError):
-                    connected.shutdown(socket.SHUT_RD if waiting else socket.SHUT_RDWR)
-                if waiting:
-                    thread.join(max(0.0, end - time.monotonic()))
+        for thread in remaining:
+            thread.join(max(0.0, end - time.monotonic()))
+        with self._lock, contextlib.suppress(OSError):  # OSError: gone meanwhile
+            for connection in self._connections.values():
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        for thread in remaining:
+            thread.join(1.0)
 
 
 @contextlib.contextmanager
@@ -162,8 +169,9 @@ def serve(config: Config, hosts: Sequence[str] = (), environ: Mapping[str, str] 
     with only_server(config), contextlib.closing(Engine(config)) as engine:
         listeners = passed(environ) or opened(hosts or config.hosts)
         try:
+            engine.recover()
             router = Router(*routes(engine))
-            server = Server(listeners, router.handle, config.idle_timeout)
+            server = Server(listeners, router.handle, config.idle_timeout, engine.containers.busy)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: server.stop())
             _log.info("serving on %s", ", ".join(str(listener.path or "a passed socket") for listener in listeners))

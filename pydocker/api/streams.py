@@ -6,12 +6,13 @@ container's files, and do pass.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import msgspec
 
-from pydocker.api.cancel import Cancel
+from pydocker.api.attaching import Attaching
+from pydocker.api.cancel import Cancel, HasFd
 from pydocker.api.exchange import Request, Result, Stream, Upgrade
 from pydocker.api.router import Routes
 from pydocker.containers.options import LogOptions, WaitCondition
@@ -33,13 +34,15 @@ class Waiter(Protocol):
 class Containers(Protocol):
     def get(self, ref: str) -> Container: ...
     def wait(self, ref: str, condition: WaitCondition = ...) -> Waiter: ...
-    def logs(self, ref: str, options: LogOptions) -> Iterator[tuple[int, bytes]]: ...
+    def logs(self, ref: str, options: LogOptions, gone: HasFd | None = None) -> Iterator[tuple[int, bytes]]: ...
     def attach(self, ref: str, attachment: Attachment) -> None: ...
 
 
 class Backend(Protocol):
     @property
     def containers(self) -> Containers: ...
+    @property
+    def attaching(self) -> Attaching: ...
 
 
 def wait(backend: Backend, request: Request) -> Result:
@@ -65,8 +68,9 @@ def _outcome(waiter: Waiter, gone: Cancel) -> Iterator[bytes]:
 def logs(backend: Backend, request: Request) -> Result:
     options = log_options(request)
     id = request.parameters["id"]
-    tty = backend.containers.get(id).record.config.tty
-    return Stream(_framed(backend.containers.logs(id, options), tty), content_type=content_type(request, tty))
+    tty, gone = backend.containers.get(id).record.config.tty, Cancel()
+    entries = backend.containers.logs(id, options, gone)
+    return Stream(_framed(entries, tty), content_type(request, tty), gone.set)
 
 
 def log_options(request: Request) -> LogOptions:
@@ -85,7 +89,11 @@ def attach(backend: Backend, request: Request) -> Result:
     container = backend.containers.get(request.parameters["id"])
     tty = container.record.config.tty
 
-    def take(hijacked: Hijacked) -> None:
+    def take(switch: Callable[[], Hijacked]) -> None:
+        with backend.attaching.under_way(container.record.id):
+            hand_over(switch())
+
+    def hand_over(hijacked: Hijacked) -> None:
         with hijacked.socket, reported(hijacked, tty):
             attachment = _attachment(request, hijacked)
             if attachment.stream:

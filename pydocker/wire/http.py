@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 import h11
 
+from pydocker.errors import PydockerError
+
 PIECE = 64 * 1024  # bytes for one recv(2)
 # Bytes of request line and headers (X-Registry-Auth with a token may have some KiB). h11 counts what is not complete
 # yet, so one PIECE more may pass.
@@ -28,8 +30,8 @@ RAW_STREAM = "application/vnd.docker.raw-stream"
 MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream"
 
 
-class ProtocolError(Exception):
-    """The peer did not speak HTTP/1.1; `status` is what a server answers to that."""
+class ProtocolError(PydockerError):
+    """The peer did not speak HTTP/1.1, or went away in the middle; `status` is what a server answers to that."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -74,10 +76,16 @@ class _Connection:
         try:
             while (event := self._h11.next_event()) is h11.NEED_DATA:
                 self._before_waiting()
-                self._h11.receive_data(self.socket.recv(PIECE))
+                self._h11.receive_data(self._receive())
         except h11.RemoteProtocolError as error:
             raise ProtocolError(str(error), error.error_status_hint) from error
         return event  # type: ignore[return-value]  # NEED_DATA has just been excluded
+
+    def _receive(self) -> bytes:
+        try:
+            return self.socket.recv(PIECE)
+        except ConnectionResetError:  # an end as well: h11 knows whether it came too early
+            return b""
 
     def _before_waiting(self) -> None:
         """Called whenever the next bytes have to come from the peer."""

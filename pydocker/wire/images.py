@@ -1,6 +1,7 @@
 """Images as the Engine API shows them (ImageSummary, ImageInspect, ImageDeleteResponseItem), and progress messages."""
 
 import json
+from collections.abc import Iterable
 
 import msgspec
 
@@ -11,15 +12,15 @@ from pydocker.wire.times import from_rfc3339
 Shape = dict[str, object]
 
 
-def summary(image: Image, containers: int, *, placeholders: bool = False) -> Shape:
-    """One line of `GET /images/json`. `containers` use it (-1: not counted).
+def summary(image: Image, *, placeholders: bool = False) -> Shape:
+    """One line of `GET /images/json`. -1 stands for what was not counted.
 
     `placeholders`: up to API 1.42 an image without names had `<none>`s; later clients expect empty lists.
     """
     nameless = placeholders and not image.names and not image.digests
     created = int(from_rfc3339(image.config.created or ""))
     return {
-        "Id": image.id, "ParentId": "", "Containers": containers, "Created": created,
+        "Id": image.id, "ParentId": "", "Containers": -1, "Created": created,
         "RepoTags": ["<none>:<none>"] if nameless else image.names,
         "RepoDigests": ["<none>@<none>"] if nameless else image.digests,
         "Labels": image.config.config.labels, "SharedSize": -1, "Size": image.size, "VirtualSize": image.size,
@@ -51,7 +52,7 @@ def _config(image: Image) -> Shape:
     }
 
 
-def deleted(events: list[tuple[str, str]]) -> list[Shape]:
+def deleted(events: Iterable[tuple[str, str]]) -> list[Shape]:
     """`DELETE /images/{name}`: what became of which name or id."""
     return [{what: name} for what, name in events]
 

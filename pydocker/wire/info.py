@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from pydocker.wire.times import rfc3339
 
+# The newest version of the Engine API that is spoken here, and the oldest.
+API, OLDEST_API = "1.47", "1.24"
+
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 
 
@@ -36,8 +39,6 @@ class Facts:
     id: str
     version: str
     python: str
-    api: str
-    oldest_api: str
     root: str
     running: int = 0
     stopped: int = 0
@@ -49,13 +50,13 @@ class Facts:
 
 def version(host: Host, facts: Facts) -> dict[str, object]:
     """`GET /version`. `GoVersion` has to be there for the clients' templates: it says what really runs this."""
-    details = {"ApiVersion": facts.api, "Arch": host.architecture, "Experimental": "false", "GoVersion": facts.python,
-               "KernelVersion": host.kernel, "MinAPIVersion": facts.oldest_api, "Os": "linux", "GitCommit": "",
+    details = {"ApiVersion": API, "Arch": host.architecture, "Experimental": "false", "GoVersion": facts.python,
+               "KernelVersion": host.kernel, "MinAPIVersion": OLDEST_API, "Os": "linux", "GitCommit": "",
                "BuildTime": ""}
     return {
         "Platform": {"Name": "pydocker"},
         "Components": [{"Name": "Engine", "Version": facts.version, "Details": details}],
-        "Version": facts.version, "ApiVersion": facts.api, "MinAPIVersion": facts.oldest_api, "GitCommit": "",
+        "Version": facts.version, "ApiVersion": API, "MinAPIVersion": OLDEST_API, "GitCommit": "",
         "GoVersion": facts.python, "Os": "linux", "Arch": host.architecture, "KernelVersion": host.kernel,
         "BuildTime": "",
     }

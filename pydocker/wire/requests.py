@@ -49,7 +49,8 @@ def create(body: Object) -> CreateBody:
 def execute(body: Object) -> ExecConfig:
     """Decode the body of `POST /containers/{id}/exec`. Raises as `create` does."""
     body = _without_nulls(body)
-    _refuse_unknown("", _rest(body, ExecConfig))
+    # Clients send these three as well; Docker's daemon reads none of them here: the path or the start has them.
+    _refuse_unknown("", _rest(body, ExecConfig, {"Container", "Detach", "ConsoleSize"}))
     return _convert(body, ExecConfig)
 
 
@@ -126,9 +127,6 @@ _NEUTRAL: Mapping[str, Callable[[object], bool]] = {
     "HostConfig.MaskedPaths": _one_of(None),
     "HostConfig.ReadonlyPaths": _one_of(None),
     "Healthcheck": _no_health_check,
-    # In the body of an exec's creation, Docker's daemon does not read these two either: its start has them.
-    "Detach": _any,
-    "ConsoleSize": _any,
 }
 
 
