@@ -29,7 +29,7 @@ def receive_master(ours: socket.socket) -> int:
 
 
 def relay(master: int, outside: tuple[int, int] = (0, 1)) -> None:
-    """Copy both ways until the container's side is closed. The caller's terminal is as before when this returns."""
+    """Copy both ways until the container's side is closed, and close ours. The caller's terminal is then as before."""
     read_from, write_to = outside
     saved = termios.tcgetattr(read_from) if os.isatty(read_from) else None
     previous = signal.signal(signal.SIGWINCH, lambda number, frame: resize(read_from, master, frame))
@@ -39,6 +39,7 @@ def relay(master: int, outside: tuple[int, int] = (0, 1)) -> None:
             tty.setraw(read_from)
         copy(master, read_from, write_to)
     finally:
+        os.close(master)
         signal.signal(signal.SIGWINCH, previous)
         if saved is not None:
             termios.tcsetattr(read_from, termios.TCSADRAIN, saved)

@@ -20,30 +20,26 @@ PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signa
 def attended(terminal: bool, begin: Callable[[int], int], go: Callable[[], None]) -> int:
     """Make the process by `begin(console)`, which returns its pid, let it `go`, wait; returns the exit code."""
     set_child_subreaper()
-    if not terminal:
-        pid = begin(-1)
-        go()
-        return wait(pid)
-    ours, theirs = console_pair()
+    # What is sent before there is a process to pass it on to has to wait: we would die of it, and leave things behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    ours, theirs = console_pair() if terminal else (None, -1)
     pid = begin(theirs)
-    master = receive_master(ours)
-    go()
-    try:
-        relay(master)
-    finally:
-        os.close(master)
-    return wait(pid)
-
-
-def wait(pid: int) -> int:
-    """Its exit code, 128 and the signal's number if one killed it."""
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
-
     with ExitStack() as restored:
         for number in PASSED_ON:
-            restored.callback(signal.signal, number, signal.signal(number, pass_on))
+            restored.callback(signal.signal, number, signal.signal(number, passing_on(pid)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
+        go()
+        if ours is not None:
+            relay(receive_master(ours))
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
+
+
+def passing_on(pid: int) -> Callable[[int, FrameType | None], None]:
+    """A handler that sends the signal to the process, which is our child: its number is its own until we wait."""
+    def handler(number: int, frame: FrameType | None) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    return handler

@@ -200,7 +200,7 @@ def all_mounts(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine
     begun = not namespaced
     for number, mount in enumerate(spec.mounts):
         options = parse(mount.options, f"$.mounts[{number}]")
-        path = os.path.normpath("/" + mount.destination)
+        path = os.path.normpath("/" + mount.destination.lstrip("/"))
         if mount.type in ("cgroup", "cgroup2"):
             if not begun:
                 yield NewCgroupNamespace()

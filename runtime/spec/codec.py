@@ -26,7 +26,8 @@ def document(content: bytes, type: type[T], name: str) -> T:
     try:
         return msgspec.convert(without_nulls(msgspec.json.decode(content)), type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidSpec(f"{name}: {lowered(str(error))}") from error
+        words = lowered(str(error))
+        raise InvalidSpec(f"{name}: {words}{'' if ' - at `' in words else ' - at `$`'}") from error
 
 
 def lowered(text: str) -> str:
