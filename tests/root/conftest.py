@@ -81,9 +81,13 @@ def cgroup_parent(token: str) -> str:
 
 @pytest.fixture(scope="module")
 def engine(session_directory: Path, token: str, engines: list[Engine]) -> Iterator[Engine]:
-    """A whole engine with its server, shared by the tests of one file; `busybox` is in it."""
+    """A whole engine with its server, shared by the tests of one file; `busybox` is in it.
+
+    It has had one container already: the locks and directories that stay from the first one on are no leaks.
+    """
     with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
         engine.import_busybox()
+        engine.ok("run", "--rm", "busybox", "true")
         engines.append(engine)
         yield engine
         engines.remove(engine)
