@@ -4,10 +4,14 @@ from pydocker.cli import pulling
 from pydocker.cli.command import ONE, Command
 from pydocker.cli.flags import absent_switch, switch, value
 from pydocker.cli.session import Session
+from pydocker.model import reference
 
 
 def pull(session: Session, arguments: tuple[str, ...], *, platform: str | None, quiet: bool) -> int:
     """Pull it; its complete name is the last line."""
+    wanted = reference.parse(arguments[0])
+    if not (quiet or wanted.tag or wanted.digest):
+        session.say("Using default tag: latest")
     pulled = pulling.pull(session, arguments[0], platform, quiet=quiet, to=session.stdout)
     session.say(str(pulled))
     return 0

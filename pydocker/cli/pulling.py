@@ -24,10 +24,7 @@ def pull(session: Session, name: str, platform: str | None, *, quiet: bool, to: 
 
     Raises InvalidParameter for a name that is none, ApiError or CommandError with what the server says.
     """
-    wanted = reference.parse(name)
-    complete = wanted.with_default_tag()
-    if complete is not wanted and not quiet:
-        write_all(to, encoded(f"Using default tag: {complete.tag}\n"))
+    complete = reference.parse(name).with_default_tag()
     tag = complete.digest or complete.tag or ""
     response = images.pull(session.client(), complete.familiar_name, tag, platform, header(session, complete.domain))
     show(images.told(response), to, quiet=quiet)

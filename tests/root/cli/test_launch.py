@@ -1,0 +1,97 @@
+"""Nobody has started a server: the first command does, for root; everybody else is told."""
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+
+from tests.engine import CHECKOUT, Engine
+
+NOBODY = pwd.getpwnam("nobody")
+
+
+def as_nobody(engine: Engine, *argv: str) -> subprocess.CompletedProcess[str]:
+    """`pydocker ARGV` for somebody without rights; the engine's configuration can be read by all."""
+    for directory in (engine.root, engine.root.parent):
+        directory.chmod(0o755)
+    return subprocess.run(
+        (sys.executable, "-m", "pydocker", *argv), cwd=CHECKOUT, env=engine.environment, capture_output=True, text=True,
+        check=False, user=NOBODY.pw_uid, group=NOBODY.pw_gid, extra_groups=(), timeout=60)
+
+
+def test_the_first_command_starts_the_server(fresh_engine: Engine) -> None:
+    assert fresh_engine.server() == []
+    assert fresh_engine.ok("ps", "-q") == ""
+    (server,) = fresh_engine.server()
+    assert os.getsid(server) == server
+    assert os.getpgid(server) != os.getpgid(0)
+    assert os.readlink(f"/proc/{server}/cwd") == "/"
+    assert os.readlink(f"/proc/{server}/fd/0") == "/dev/null"
+    fresh_engine.ok("ps")
+    assert fresh_engine.server() == [server]
+
+
+def test_many_first_commands_at_once_start_one(fresh_engine: Engine) -> None:
+    commands = [fresh_engine.popen("ps", "-q", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(6)]
+    said = [(command.wait(60), command.communicate()[1]) for command in commands]
+    assert said == [(0, b"")] * 6
+    deadline = time.monotonic() + 10
+    while len(fresh_engine.server()) != 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(fresh_engine.server()) == 1
+
+
+def test_the_next_command_starts_it_again(fresh_engine: Engine) -> None:
+    fresh_engine.ok("ps")
+    fresh_engine.kill()
+    assert fresh_engine.ok("ps", "-q") == ""
+
+
+def test_a_server_that_cannot_start_is_one_line_with_its_reason(fresh_engine: Engine) -> None:
+    fresh_engine.config.write_text(fresh_engine.config.read_text().replace("data-root", "data-rot"))
+    result = fresh_engine.pydocker("ps")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"configuration file {fresh_engine.config}: ")
+    assert result.err.count("\n") == 1
+
+
+def test_a_chosen_server_is_not_started(fresh_engine: Engine) -> None:
+    result = fresh_engine.pydocker("-H", fresh_engine.host, "ps")
+    assert (result.code, result.err) == (
+        1, f"Cannot connect to the pydocker server at {fresh_engine.host}. Is it running?\n")
+    assert fresh_engine.server() == []
+
+
+def test_not_root_is_told_so(fresh_engine: Engine) -> None:
+    for _ in range(2):  # without a server, and in front of one whose socket is root's
+        result = as_nobody(fresh_engine, "ps")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == (
+            f"permission denied while trying to connect to the server at {fresh_engine.host}: run pydocker as root\n")
+        fresh_engine.start()
+    assert as_nobody(fresh_engine, "serve").stderr.startswith("the server needs to be root")
+    assert as_nobody(fresh_engine, "--version").returncode == 0
+
+
+def test_a_server_that_went_away_in_the_middle(fresh_engine: Engine) -> None:
+    """The client says so in one line; what it was waiting for goes on."""
+    fresh_engine.import_busybox()
+    fresh_engine.ok("run", "-d", "--name", "web", "busybox", "sleep", "1000")
+    with fresh_engine.popen("wait", "web", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        time.sleep(0.5)
+        fresh_engine.kill()
+        out, err = command.communicate(timeout=30)
+    assert (command.returncode, out) == (1, b"")
+    assert err.startswith((b"the server's answer is broken", b"the server closed the connection"))
+    assert err.count(b"\n") == 1
+    assert fresh_engine.ok("ps", "--format", "{{.Names}}") == "web"
+
+
+def test_a_reader_that_has_had_enough(fresh_engine: Engine) -> None:
+    with fresh_engine.popen("info", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        assert command.stdout is not None and command.stderr is not None
+        command.stdout.close()
+        assert command.wait(30) == 128 + signal.SIGPIPE
+        assert command.stderr.read() == b""
