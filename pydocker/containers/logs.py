@@ -81,7 +81,10 @@ def _nudged(more: socket.socket, gone: Selectable | None) -> bool:
     ready = {fd for fd, _ in poll.poll()}
     if gone is not None and gone.fileno() in ready:
         return False
-    return bool(more.recv(16))
+    try:
+        return bool(more.recv(16))
+    except ConnectionResetError:  # the monitor ended before it had read the request: the log will grow no more
+        return False
 
 
 def _chosen(reader: LogReader, options: LogOptions) -> Iterator[tuple[int, bytes]]:

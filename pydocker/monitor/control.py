@@ -92,7 +92,10 @@ def send(to: socket.socket, message: msgspec.Struct, fds: Sequence[int] = ()) ->
 
 def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[int]]:
     """One message (None: the peer is gone) and its descriptors, close-on-exec. Raises msgspec.MsgspecError."""
-    content, fds, _, _ = socket.recv_fds(connection, LARGEST, _FDS, socket.MSG_CMSG_CLOEXEC)
+    try:
+        content, fds, _, _ = socket.recv_fds(connection, LARGEST, _FDS, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionResetError:  # gone as well: it ended before it had read what we sent
+        return None, []
     if not content:
         return None, fds
     try:
