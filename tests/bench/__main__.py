@@ -1,0 +1,126 @@
+"""`python -m tests.bench [--engines docker,podman,pydocker] [--only run,exec] [--rounds 10] [--json FILE]`, as root.
+
+The engines take turns within each scenario (A B C A B C …), so a machine that gets slower does so for all of them. The
+first turn of each warms up and is not counted. Everything runs in a mount namespace of its own, in temporary
+directories, with sockets and cgroups of its own; what is cached for the next run is the image that is pulled, see
+`image`.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests import leaks
+from tests.bench import report
+from tests.bench.engines import ENGINES, BenchEngine, Failed, Skipped
+from tests.bench.image import Registry, cache_directory, ensure_image
+from tests.bench.scenarios import SCENARIOS, Scenario
+from tests.engine import busybox_archive
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = arguments(argv)
+    if os.geteuid() != 0:
+        print("only root can start these engines: sudo make bench", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    leaks.isolate_mounts()
+    try:
+        with ExitStack() as everything:
+            run(options, everything)
+    except KeyboardInterrupt:
+        print("\ninterrupted; everything that was started is ended", file=sys.stderr)
+        return 130
+    return 0
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--engines", default=",".join(ENGINES), help="a list of: %(default)s")
+    parser.add_argument("--only", default=",".join(SCENARIOS), help="a list of: %(default)s")
+    parser.add_argument("--rounds", type=int, default=10, help="turns that count (default %(default)s; pull: 3)")
+    parser.add_argument("--json", type=Path, help="write every single time there, too")
+    options = parser.parse_args(argv)
+    for field, known in (("engines", ENGINES), ("only", SCENARIOS)):
+        chosen = getattr(options, field).split(",")
+        if unknown := [name for name in chosen if name not in known]:
+            parser.error(f"--{field}: no such thing: {', '.join(unknown)}")
+        setattr(options, field, chosen)
+    return options
+
+
+def run(options: argparse.Namespace, everything: ExitStack) -> None:
+    """Start what is needed, race, print. Whatever was started is on the stack."""
+    directory = Path(tempfile.mkdtemp(prefix="pydocker-bench-", dir="/var/tmp"))
+    everything.callback(shutil.rmtree, directory)
+    print(report.machine())
+    scenarios = [SCENARIOS[name] for name in options.only]
+    image = ""
+    if any(scenario.pulls for scenario in scenarios):
+        image, scenarios = pulled_image(directory, scenarios, everything)
+    engines = started(options.engines, directory, everything)
+    print(report.head([engine.name for engine in engines]), flush=True)
+    times = {}
+    for scenario in scenarios:
+        times[scenario.name], failures = race(scenario, engines, options.rounds, image)
+        print(report.row(scenario, times[scenario.name], [engine.name for engine in engines]), flush=True)
+        for name, failure in failures.items():
+            print(f"    {name}: {failure}", flush=True)
+    print(report.foot())
+    if options.json:
+        options.json.write_text(json.dumps(times, indent=1))
+
+
+def pulled_image(directory: Path, scenarios: list[Scenario], everything: ExitStack) -> tuple[str, list[Scenario]]:
+    """The reference of the image to pull; without the tools to make it, the scenarios that are left."""
+    try:
+        ensure_image(cache_directory())
+        return everything.enter_context(Registry(directory, cache_directory())).image, scenarios
+    except (Skipped, Failed) as reason:
+        print(f"pull: skipped: {reason}")
+        return "", [scenario for scenario in scenarios if not scenario.pulls]
+
+
+def started(names: list[str], directory: Path, everything: ExitStack) -> list[BenchEngine]:
+    """The engines that are here, started, each with the busybox image."""
+    engines = []
+    archive = busybox_archive()
+    for name in names:
+        try:
+            engine = everything.enter_context(ENGINES[name](directory / name))
+            engine.load(archive)
+            engines.append(engine)
+            print(f"{name}: {engine.version()}", flush=True)
+        except (Skipped, Failed) as reason:
+            print(f"{name}: skipped: {reason}", flush=True)
+    return engines
+
+
+def race(scenario: Scenario, engines: list[BenchEngine], rounds: int, image: str
+         ) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """(seconds of each engine, one for each turn; why an engine that failed did)."""
+    times: dict[str, list[float]] = {engine.name: [] for engine in engines}
+    failures: dict[str, str] = {}
+    for turn in range(min(rounds, scenario.most_rounds) + 1):
+        for engine in engines:
+            if engine.name in failures:
+                continue
+            try:
+                seconds = scenario.time(engine, image)
+            except Failed as failure:
+                failures[engine.name] = str(failure)
+                times[engine.name] = []
+                continue
+            if turn:
+                times[engine.name].append(seconds)
+    return times, failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
