@@ -41,14 +41,14 @@ class Connection:
     def serve(self) -> None:
         """Answer requests until one side closes, or the connection is upgraded and goes its own way."""
         server = http.Server(self.socket)
-        with contextlib.closing(server), contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.closing(server), contextlib.suppress(http.PeerGone):
             try:
                 while (head := server.receive()) is not None and self._begin():
                     _answer(server, head, self._handle, self._watch)
                     if not (server.reusable and self._end()):
                         return
             except http.ProtocolError as error:
-                if not server.started:
+                if not (server.started or isinstance(error, http.PeerGone)):
                     _respond(server, failure(error), "GET")
 
     def finish(self) -> None:
@@ -112,6 +112,8 @@ def _stream(server: http.Server, stream: Stream, watch: Watch) -> None:
             for piece in stream.pieces:
                 server.write(piece)
             server.end()
+    except http.PeerGone:
+        raise
     except PydockerError as error:
         _log.warning("stream broken off: %s", error)
     finally:

@@ -38,6 +38,10 @@ class ProtocolError(PydockerError):
         self.status = status
 
 
+class PeerGone(ProtocolError):
+    """The peer takes no more bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """A request's first line and headers (names in lower case)."""
@@ -91,7 +95,13 @@ class _Connection:
         """Called whenever the next bytes have to come from the peer."""
 
     def _send(self, *events: h11.Event) -> None:
-        self.socket.sendall(b"".join(self._h11.send(event) or b"" for event in events))
+        self._send_bytes(b"".join(self._h11.send(event) or b"" for event in events))
+
+    def _send_bytes(self, data: bytes) -> None:
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise PeerGone("the peer closed the connection") from error
 
     def _pieces(self) -> Iterator[bytes]:
         while isinstance(event := self._event(), h11.Data):
@@ -155,7 +165,7 @@ class Server(_Connection):
                 status_code=101, headers=_lines({**headers, **UPGRADE_HEADERS}), reason=b"UPGRADED"))
         else:
             # h11 would announce chunks, and these bytes are none: Docker's old answer to old clients, word by word.
-            self.socket.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode())
+            self._send_bytes(f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode())
         return self.hijack()
 
     @property
@@ -210,7 +220,7 @@ class Client(_Connection):
             headers = {**headers, "Transfer-Encoding": "chunked"}
         self._send(h11.Request(method=method, target=target, headers=_lines(headers)))
         # A server may refuse a body half way and close: its answer says why, the broken pipe does not.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with contextlib.suppress(PeerGone):
             for piece in body:
                 self._send(h11.Data(data=piece))
             self._send(h11.EndOfMessage())
