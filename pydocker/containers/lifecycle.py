@@ -16,6 +16,7 @@ from pydocker.errors import Conflict, NotFound, NotModified, PydockerError
 from pydocker.model.container import Container, ContainerId
 from pydocker.monitor import remains
 from pydocker.monitor.attach import Attachment
+from pydocker.monitor.launch import LOCK
 from pydocker.storage import locks
 
 STOP_TIMEOUT = 10  # seconds, Docker's
@@ -69,8 +70,13 @@ class Lifecycle:
             answer(end.dup(), code)
 
     def take_away(self, container: Container, exit_code: int) -> None:
-        """Remove the files of a container that does not run, and tell whoever waits for that."""
+        """Remove the files of a container that does not run, and tell whoever waits for that.
+
+        Its last monitor may have told of the end, and still be clearing the run directory: it holds its lock so long.
+        """
         paths, record = self._store.paths, container.record
+        with contextlib.suppress(FileNotFoundError), locks.held(paths.container_run(record.id) / LOCK):
+            pass
         remains.remove(paths.container(record.id), paths.container_run(record.id), paths.names, paths.temporary)
         self._store.forget(record.id)
         self._pending.removed(record.id, exit_code)
@@ -103,6 +109,14 @@ class Lifecycle:
             signals.send(container, signum)
             if signum == signal.SIGKILL:
                 _readable(ended, _KILLED)
+
+    def end(self, id: ContainerId) -> None:
+        """SIGKILL, and wait; one that is just ending by itself is waited for as well."""
+        container = self._statuses.container(id)
+        with self._streams.ending(id) as ended:
+            with contextlib.suppress(Conflict):
+                signals.send(container, signal.SIGKILL)
+            _readable(ended, _KILLED)
 
     def restart(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Stop it if it runs, start it. --rm removes what has ended, and such a container cannot be restarted."""

@@ -6,7 +6,7 @@ import os
 from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
-from pydocker.errors import Conflict, NotFound, NotModified
+from pydocker.errors import Conflict, NotFound
 from pydocker.model.container import ContainerId, Status
 from pydocker.monitor import remains
 
@@ -17,8 +17,7 @@ def remove(lifecycle: Lifecycle, statuses: Statuses, id: ContainerId, *, force: 
         if not force:
             raise Conflict(f"You cannot remove a running container {id}. Stop the container before attempting removal "
                            "or force remove")
-        with contextlib.suppress(Conflict, NotModified):  # it ended by itself meanwhile
-            lifecycle.kill(id, "SIGKILL")
+        lifecycle.end(id)
     with contextlib.suppress(NotFound), lifecycle.locked(id) as container:  # --rm may have been faster
         if container.state.running:
             raise Conflict(f"You cannot remove a running container {id}. Stop the container before attempting removal "

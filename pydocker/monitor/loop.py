@@ -80,9 +80,9 @@ class Loop:
             if len(self._unclaimed) > 1024:
                 del self._unclaimed[next(iter(self._unclaimed))]
 
-    def turn(self) -> None:
-        """Wait for the next events, and handle them."""
-        for fd, events in self._epoll.poll(self._timeout()):
+    def turn(self, *, wait: bool = True) -> None:
+        """Wait for the next events (or only look), and handle them."""
+        for fd, events in self._epoll.poll(self._timeout() if wait else 0):
             ready = self._watched.get(fd)  # an earlier callback of this turn may have forgotten it
             if ready is not None:
                 ready(events)

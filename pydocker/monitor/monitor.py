@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from pydocker.errors import PydockerError, StartFailed
+from pydocker.errors import Conflict, PydockerError, StartFailed
 from pydocker.model.container import State, Status
 from pydocker.monitor import control, plan, remains
 from pydocker.monitor.attach import AttachRequest
@@ -147,11 +147,12 @@ class Monitor:
         self.loop.watch(self._listener.fileno(), READ, lambda events: self._accept())
 
     def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:  # it gave up before we came to it
-            return
-        self.loop.watch(connection.fileno(), READ, lambda events: self._asked(connection))
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # no more; or it gave up before we came to it
+                return
+            self.loop.watch(connection.fileno(), READ, lambda events, one=connection: self._asked(one))  # type: ignore[misc]
 
     def _asked(self, connection: socket.socket) -> None:
         """One request on a fresh connection; only the server (root) can reach the socket."""
@@ -171,6 +172,8 @@ class Monitor:
             self._answer(connection, control.Failed(f"monitor of {self.launch.id[:12]}: {error}"))
 
     def _handle(self, request: control.Request, fds: list[int], connection: socket.socket) -> None:
+        if self._ended and not isinstance(request, control.Wait | control.Follow):
+            raise Conflict(f"container {self.launch.id} is not running")
         match request:
             case AttachRequest():
                 self._attach(request, fds[0])
@@ -185,10 +188,14 @@ class Monitor:
                 attached = (client, fds[0]) if client is not None else None
                 self._execs.start(id, attached, lambda error: self._answer(
                     connection, control.Done() if error is None else _failure(error)))
+            case control.Wait() if self._ended:
+                self._answer(connection, control.Ended(self.state.exit_code))
             case control.Wait(removed):
                 self._waits.append((connection, removed))
-            case control.Follow():
+            case control.Follow() if self._log is not None:
                 self._followers.append(connection)
+            case control.Follow():
+                connection.close()
 
     def _answer(self, connection: socket.socket, reply: control.Reply) -> None:
         with connection:
@@ -263,6 +270,8 @@ class Monitor:
 
     def _retire(self) -> None:
         """From here on the container may be started again: what is left to do is only between us and slow clients."""
+        for _ in range(2):  # who has connected just now gets an answer, too
+            self.loop.turn(wait=False)
         self.loop.forget(self._listener.fileno())
         self._listener.close()
         for connection, _ in self._waits:

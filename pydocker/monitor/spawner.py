@@ -105,8 +105,7 @@ class Spawner:
                 self._process = subprocess.Popen(
                     [sys.executable, *bootstrap("pydocker.monitor.spawner:main"), str(theirs.fileno()), str(python)],
                     executable=f"/proc/self/fd/{python}", pass_fds=(python, theirs.fileno()), stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, cwd="/", start_new_session=True,
-                    env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+                    stdout=log, stderr=log, cwd="/", start_new_session=True)
         finally:
             os.close(python)
         return ours

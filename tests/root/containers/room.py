@@ -1,0 +1,182 @@
+"""The engine's containers without a server around them: `Containers` in this process, a real spawner, real monitors."""
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydocker.config import Config as EngineConfig
+from pydocker.containers import Containers
+from pydocker.containers.options import LogOptions, WaitCondition
+from pydocker.errors import PydockerError
+from pydocker.images.importing import import_
+from pydocker.images.store import ImageStore
+from pydocker.model.container import Config, ContainerId, ExecConfig, ExecSession, HostConfig
+from pydocker.model.reference import parse
+from pydocker.monitor.attach import Attachment
+from pydocker.monitor.spawner import Spawner
+from pydocker.wire.stdcopy import Reader
+from tests.engine import busybox_archive
+
+PATIENCE = 20.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended, and what it said."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+class Terminal:
+    """The client's end of an attached connection."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self.end = end
+        self.end.settimeout(PATIENCE)
+        self.seen = b""
+
+    def send(self, data: bytes) -> None:
+        self.end.sendall(data)
+
+    def end_input(self) -> None:
+        self.end.shutdown(socket.SHUT_WR)
+
+    def until(self, words: bytes) -> bytes:
+        """Read until `words` were seen."""
+        while words not in self.seen:
+            piece = self.end.recv(65536)
+            assert piece, f"the connection ended before {words!r}; seen: {self.seen!r}"
+            self.seen += piece
+        return self.seen
+
+    def rest(self) -> bytes:
+        """Read to the end."""
+        while piece := self.end.recv(1 << 20):
+            self.seen += piece
+        self.end.close()
+        return self.seen
+
+
+class Room:
+    """One pair of roots."""
+
+    def __init__(self, directory: Path, token: str, runtime: str = "pydocker-runtime") -> None:
+        self._ends: list[socket.socket] = []
+        self.directory = Path(tempfile.mkdtemp(dir=directory))
+        self.config = EngineConfig(data_root=str(self.directory / "data"), exec_root=str(self.directory / "run"),
+                                   default_runtime=runtime, cgroup_parent=f"/{token}")
+        self.paths = self.config.paths
+        self.paths.make()
+        self.images = ImageStore(self.paths)
+        import_(self.images, iter([busybox_archive()]), parse("busybox:latest"))
+        self.spawner = Spawner(self.directory / "monitors.log")
+        self.containers = self.another()
+
+    def another(self) -> Containers:
+        """A second view of the same roots, as a server that was started later has it."""
+        return Containers(self.paths, self.config, self.images, self.images.layers, self.spawner)
+
+    def close(self) -> None:
+        """Remove everything; whatever file is left behind then is a leak, and whatever a monitor complained about a bug."""
+        self.clear()
+        self.spawner.close()
+        wait_until(lambda: not self.left(), lambda: f"left behind: {self.left()}")
+        complaints = (self.directory / "monitors.log").read_text()
+        assert not complaints, complaints
+
+    def left(self) -> list[str]:
+        """Files that belong to containers."""
+        places = (self.paths.containers, self.paths.names, self.paths.temporary, self.paths.runtime,
+                  self.paths.run / "containers")
+        return [str(path) for place in places for path in place.iterdir() if path.name != ".lock"]
+
+    def create(self, *argv: str, name: str | None = None, host: HostConfig | None = None, **config: Any) -> ContainerId:
+        asked = Config(image="busybox", cmd=argv or None, **config)
+        return self.containers.create(name, asked, host or HostConfig(), None)[0]
+
+    def start(self, *argv: str, **options: Any) -> ContainerId:
+        id = self.create(*argv, **options)
+        self.containers.start(id)
+        return id
+
+    def run(self, *argv: str, **options: Any) -> Ended:
+        """Run to the end; the output is the log's."""
+        id = self.create(*argv, **options)
+        waiter = self.containers.wait(id, WaitCondition.NEXT_EXIT)
+        self.containers.start(id)
+        code = waiter.result()
+        return Ended(code, self.log(id, stderr=False), self.log(id, stdout=False))
+
+    def log(self, id: str, **options: Any) -> bytes:
+        return b"".join(text for _, text in self.containers.logs(id, LogOptions(**options)))
+
+    def attach(self, id: str, **wanted: Any) -> Terminal:
+        ours, theirs = self._pair()
+        with theirs:
+            self.containers.attach(id, Attachment(theirs, **wanted))
+        return Terminal(ours)
+
+    def exec(self, id: str, *argv: str, **config: Any) -> tuple[str, Terminal]:
+        """Start a session, attached."""
+        session = self.containers.exec_create(id, ExecConfig(cmd=argv, attach_stdout=True, attach_stderr=True, **config))
+        ours, theirs = self._pair()
+        with theirs:
+            self.containers.exec_start(session, detach=False, tty=bool(config.get("tty")),
+                                       attachment=Attachment(theirs, stdin=bool(config.get("attach_stdin"))))
+        return session, Terminal(ours)
+
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        self._ends.append(ours)
+        return ours, theirs
+
+    def clear(self) -> None:
+        """Hang up, and remove all containers, as a user would."""
+        while self._ends:
+            self._ends.pop().close()
+        for container in self.containers.list(all=True):
+            self.containers.remove(container.record.id, force=True)
+
+    def exec_ended(self, session: str) -> ExecSession:
+        wait_until(lambda: self.containers.exec_get(session).exit_code is not None)
+        return self.containers.exec_get(session)
+
+    def monitor(self, id: str) -> int:
+        """The pid of its monitor: the parent of its init process."""
+        pid = self.containers.get(id).state.pid
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def frames(data: bytes) -> dict[int, bytes]:
+    """What a multiplexed connection carried, by stream."""
+    found = {1: b"", 2: b""}
+    for stream, piece in Reader().feed(data):
+        found[stream] += piece
+    return found
+
+
+def wait_until(true: Callable[[], bool], why: Callable[[], str] = lambda: "it never became true") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.01)
+
+
+def descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def fails(call: Callable[[], object]) -> PydockerError:
+    """The error of a call that has to fail."""
+    try:
+        call()
+    except PydockerError as error:
+        return error
+    raise AssertionError("it did not fail")

@@ -1,0 +1,305 @@
+"""From create to remove, on a real kernel: exit codes, errors in Docker's words, and what is left (nothing)."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pydocker.containers.options import WaitCondition
+from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, NotSupported, StartFailed
+from pydocker.model.container import Config, HostConfig, Status, Ulimit
+from tests.root.containers.room import Room, fails, wait_until
+
+
+def test_a_container_from_start_to_end(any_room: Room) -> None:
+    ended = any_room.run("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (ended.code, ended.out, ended.err) == (7, b"out\n", b"err\n")
+
+
+@pytest.mark.parametrize(("command", "code"), [("kill -9 $$", 137), ("kill -TERM $$; sleep 9", 0), ("exit 255", 255), ("true", 0)])
+def test_exit_codes(room: Room, command: str, code: int) -> None:
+    # Init of a pid namespace ignores the signals that it has no handler for, even its own: so do all engines.
+    if "kill" in command:
+        command = f"sh -c '{command}'; exit $?"
+        code = {137: 137, 0: 143}[code]
+    assert room.run("sh", "-c", command).code == code
+
+
+def test_a_program_that_is_not_there_is_127(any_room: Room) -> None:
+    id = any_room.create("no-such-program")
+    error = fails(lambda: any_room.containers.start(id))
+    assert isinstance(error, StartFailed)
+    assert error.exit_code == 127
+    assert "executable file not found in $PATH" in str(error)
+    state = any_room.containers.get(id).state
+    assert (state.status, state.exit_code) == (Status.CREATED, 127)
+    assert "executable file not found" in state.error
+
+
+def test_a_program_that_cannot_be_executed_is_126(any_room: Room) -> None:
+    assert getattr(fails(lambda: any_room.start("/etc/passwd")), "exit_code", 0) == 126
+    assert getattr(fails(lambda: any_room.start("/etc")), "exit_code", 0) == 126
+
+
+def test_rm_removes_after_the_end(any_room: Room) -> None:
+    id = any_room.create("sh", "-c", "exit 3", name="short", host=HostConfig(auto_remove=True))
+    waiter = any_room.containers.wait(id, WaitCondition.REMOVED)
+    any_room.containers.start(id)
+    assert waiter.result() == 3
+    assert str(fails(lambda: any_room.containers.get("short"))) == "No such container: short"
+    assert any_room.left() == []
+
+
+def test_rm_removes_what_could_not_be_started(room: Room) -> None:
+    id = room.create("nope", host=HostConfig(auto_remove=True))
+    waiter = room.containers.wait(id, WaitCondition.REMOVED)
+    assert isinstance(fails(lambda: room.containers.start(id)), StartFailed)
+    assert waiter.result() == 127
+    assert room.left() == []
+
+
+def test_start_of_a_running_one_changes_nothing(room: Room) -> None:
+    id = room.start("sleep", "100")
+    assert isinstance(fails(lambda: room.containers.start(id)), NotModified)
+
+
+def test_it_can_be_started_again_and_keeps_its_files(room: Room) -> None:
+    id = room.create("sh", "-c", "echo x >>/file; cat /file")
+    for lines in (1, 2, 3):
+        waiter = room.containers.wait(id, WaitCondition.NEXT_EXIT)
+        room.containers.start(id)
+        assert waiter.result() == 0
+        assert room.log(id).count(b"x") == sum(range(lines + 1))
+
+
+def test_stop_asks_first(room: Room) -> None:
+    id = room.start("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done")
+    wait_until(lambda: b"SigCgt" in Path(f"/proc/{room.containers.get(id).state.pid}/status").read_bytes())
+    time.sleep(0.2)
+    room.containers.stop(id, 10)
+    assert room.containers.get(id).state.exit_code == 9
+    assert isinstance(fails(lambda: room.containers.stop(id)), NotModified)
+
+
+def test_stop_kills_what_does_not_listen(room: Room) -> None:
+    id = room.start("sleep", "1000")
+    room.containers.stop(id, 0)
+    assert room.containers.get(id).state.exit_code == 137
+
+
+def test_kill_sends_any_signal(room: Room) -> None:
+    id = room.start("sh", "-c", "trap 'echo usr1; exit 4' USR1; echo ready; while :; do sleep 0.05; done")
+    wait_until(lambda: b"ready" in room.log(id))
+    room.containers.kill(id, "USR1")
+    assert room.containers.wait(id).result() == 4
+    error = fails(lambda: room.containers.kill(id, "KILL"))
+    assert str(error).endswith(f"container {id} is not running")
+    assert isinstance(fails(lambda: room.containers.kill(id, "NOPE")), InvalidParameter)
+
+
+def test_restart(room: Room) -> None:
+    id = room.start("sleep", "1000")
+    before = room.containers.get(id).state.pid
+    room.containers.restart(id, 0)
+    state = room.containers.get(id).state
+    assert state.running
+    assert state.pid != before
+
+
+def test_a_name_in_use(room: Room) -> None:
+    id = room.create("true", name="web")
+    error = fails(lambda: room.create("true", name="web"))
+    assert isinstance(error, Conflict)
+    assert str(error) == (f'Conflict. The container name "/web" is already in use by container "{id}". You have to remove '
+                          "(or rename) that container to be able to reuse that name.")
+    room.containers.remove("web")
+    room.create("true", name="web")
+
+
+def test_rename(room: Room) -> None:
+    id = room.start("sleep", "100", name="old", host=HostConfig(auto_remove=True))
+    room.containers.rename("old", "new")
+    assert room.containers.get("/new").record.id == id
+    assert isinstance(fails(lambda: room.containers.get("old")), NotFound)
+    room.containers.kill("new")  # --rm: its monitor knew only the old name
+    assert room.left() == []
+
+
+def test_a_running_one_is_not_removed(room: Room) -> None:
+    id = room.start("sleep", "100")
+    error = fails(lambda: room.containers.remove(id))
+    assert str(error) == (f"You cannot remove a running container {id}. Stop the container before attempting removal or "
+                          "force remove")
+    room.containers.remove(id, force=True)
+    assert isinstance(fails(lambda: room.containers.get(id)), NotFound)
+
+
+def test_ids_can_be_shortened(room: Room) -> None:
+    id = room.create("true")
+    assert room.containers.get(id[:12]).record.id == id
+    assert isinstance(fails(lambda: room.containers.get("ffffffffffff" if id[0] != "f" else "000000000000")), NotFound)
+
+
+def test_list_shows_the_newest_first(room: Room) -> None:
+    first, second = room.start("sleep", "100"), room.create("true")
+    assert [one.record.id for one in room.containers.list(all=True)] == [second, first]
+    assert [one.record.id for one in room.containers.list(all=False)] == [first]
+
+
+@pytest.mark.parametrize(("host", "words"), [
+    (HostConfig(memory=1 << 20), "Minimum memory limit allowed is 6MB"),
+    (HostConfig(network_mode="bridge"), "is not supported yet"),
+    (HostConfig(runtime="kata"), "unknown or invalid runtime name: kata"),
+    (HostConfig(cap_add=("NOPE",)), 'unknown capability: "CAP_NOPE"'),
+    (HostConfig(ulimits=(Ulimit("nofiles", 1, 1),)), "invalid ulimit type: nofiles"),
+    (HostConfig(sysctls={"kernel.core_pattern": "|/x"}), "not allowed"),
+    (HostConfig(cgroup_parent="../../x"), "invalid cgroup parent"),
+])
+def test_what_cannot_be(room: Room, host: HostConfig, words: str) -> None:
+    error = fails(lambda: room.create("true", host=host))
+    assert isinstance(error, InvalidParameter | NotSupported)
+    assert words in str(error)
+    assert room.left() == []
+
+
+def test_an_unknown_image(room: Room) -> None:
+    error = fails(lambda: room.containers.create(None, Config(image="nope", cmd=("true",)), HostConfig(), None))
+    assert isinstance(error, NotFound)
+    assert "No such image: nope:latest" in str(error)
+
+
+def test_a_memory_limit_is_in_the_kernel_and_its_kill_is_told(room: Room) -> None:
+    ended = room.run("sh", "-c", "x=a; while :; do x=$x$x; done", host=HostConfig(memory=16 << 20))
+    assert ended.code == 137
+    [container] = room.containers.list(all=True)
+    assert container.state.oom_killed
+
+
+def test_many_at_once(room: Room) -> None:
+    codes: list[int] = []
+
+    def one(number: int) -> None:
+        codes.append(room.run("sh", "-c", f"exit {number}").code)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == list(range(8))
+
+
+def test_only_one_of_many_starts_it(room: Room) -> None:
+    id = room.create("sleep", "100")
+    errors: list[str] = []
+
+    def start() -> None:
+        try:
+            room.containers.start(id)
+        except NotModified:
+            errors.append("already")
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == ["already"] * 3
+
+
+def test_the_environment(room: Room) -> None:
+    out = room.run("env", env=("A=b", "PATH=/bin", "EMPTY="), hostname="web").out.decode().splitlines()
+    assert {"A=b", "PATH=/bin", "EMPTY=", "HOSTNAME=web", "HOME=/root"} <= set(out)
+    assert not any(line.startswith("TERM=") for line in out)
+
+
+def test_the_working_directory_is_made(room: Room) -> None:
+    assert room.run("pwd", working_dir="/not/yet/there").out == b"/not/yet/there\n"
+
+
+@pytest.mark.parametrize(("user", "expected"), [
+    ("", "uid=0(root) gid=0(root) groups=0(root)"), ("user", "uid=1000(user) gid=1000(user) groups=1000(user)"),
+    ("1000", "uid=1000(user) gid=1000(user) groups=1000(user)"), ("4711", "uid=4711 gid=0(root) groups=0(root)"),
+    ("4711:4712", "uid=4711 gid=4712 groups=4712"), ("user:root", "uid=1000(user) gid=0(root) groups=0(root)"),
+])
+def test_users(room: Room, user: str, expected: str) -> None:
+    assert room.run("id", user=user).out.decode().strip() == expected
+
+
+@pytest.mark.parametrize("user", ["nobody-here", "4294967296", "2147483648", "-1", "1x", "+1", " 1", "user:nogroup-here"])
+def test_users_that_are_not(room: Room, user: str) -> None:
+    id = room.create("id", user=user)
+    error = fails(lambda: room.containers.start(id))
+    assert "unable to find" in str(error) or "must be in range" in str(error)
+
+
+def test_a_passwd_that_is_a_trap(room: Room) -> None:
+    """FIFO, device, link out of the root: never opened for good, never waited for (CVE-2024-9676)."""
+    for trap in ("mkfifo /etc/passwd", "ln -s /dev/zero /etc/passwd", "ln -s /proc/self/environ /etc/passwd"):
+        id = room.create("sh", "-c", f"rm -f /etc/passwd; {trap}", user="0")
+        for _ in range(2):
+            waiter = room.containers.wait(id, WaitCondition.NEXT_EXIT)
+            room.containers.start(id)
+            assert waiter.result() == 0
+
+
+def test_files_of_the_engine_in_etc(room: Room) -> None:
+    out = room.run("sh", "-c", "cat /etc/hostname /etc/hosts; hostname", hostname="web").out.decode()
+    assert out.startswith("web\n127.0.0.1\tlocalhost\n")
+    assert out.endswith("web\n")
+
+
+def test_what_a_read_only_root_forbids(room: Room) -> None:
+    ended = room.run("sh", "-c", "echo x >/file; echo $?; echo x >/dev/shm/file && echo shm", host=HostConfig(readonly_rootfs=True))
+    assert ended.out == b"1\nshm\n"
+
+
+def test_capabilities_and_no_new_privileges(room: Room) -> None:
+    host = HostConfig(cap_drop=("ALL",), cap_add=("CHOWN",), security_opt=("no-new-privileges",))
+    out = room.run("grep", "-E", "CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs", "/proc/self/status", host=host).out.decode().split()
+    assert dict(zip(out[::2], out[1::2], strict=True)) == {
+        "CapInh:": "0" * 16, "CapEff:": "0" * 15 + "1", "CapBnd:": "0" * 15 + "1", "CapAmb:": "0" * 16, "NoNewPrivs:": "1"}
+
+
+def test_the_hosts_network_and_none(room: Room) -> None:
+    own = room.run("readlink", "/proc/self/ns/net", host=HostConfig(network_mode="host")).out.decode().strip()
+    assert own == os.readlink("/proc/self/ns/net")
+    assert room.run("readlink", "/proc/self/ns/net").out.decode().strip() != own
+
+
+def test_the_hosts_mount_table_never_changes(room: Room) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    room.start("sleep", "100")
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_a_tree_deeper_than_any_stack_is_removed(room: Room) -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do mkdir d && cd d || exit 1; i=$((i+1)); done"
+    ended = room.run("sh", "-c", f"cd /; {script}")
+    assert ended.code in (0, 1, 2)
+
+
+def test_waits_before_during_and_after(room: Room) -> None:
+    id = room.create("sh", "-c", "sleep 0.3; exit 5")
+    assert room.containers.wait(id).result() == 0  # created: not running
+    early = room.containers.wait(id, WaitCondition.NEXT_EXIT)
+    removed = room.containers.wait(id, WaitCondition.REMOVED)
+    room.containers.start(id)
+    during = room.containers.wait(id)
+    assert (early.result(), during.result(), room.containers.wait(id).result()) == (5, 5, 5)
+    room.containers.remove(id)
+    assert removed.result() == 5
+
+
+def test_busy_counts_who_is_still_there(room: Room) -> None:
+    id = room.create("true")
+    assert not room.containers.busy()
+    terminal = room.attach(id)
+    assert room.containers.busy()
+    terminal.end.close()
+    waiter = room.containers.wait(id, WaitCondition.NEXT_EXIT)
+    assert room.containers.busy()
+    waiter.close()
+    assert not room.containers.busy()
