@@ -93,10 +93,7 @@ def send(to: socket.socket, message: msgspec.Struct, fds: Sequence[int] = ()) ->
 def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[int]]:
     """One message (None: the peer is gone) and its descriptors, close-on-exec. Raises msgspec.MsgspecError."""
     try:
-        try:
         content, fds, _, _ = socket.recv_fds(connection, LARGEST, _FDS, socket.MSG_CMSG_CLOEXEC)
-    except ConnectionResetError:  # it ended without reading what we had sent
-        return None, []
     except ConnectionResetError:  # gone as well: it ended before it had read what we sent
         return None, []
     if not content:
