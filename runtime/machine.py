@@ -3,12 +3,11 @@
 import msgspec
 
 from runtime.cgroups import Layout, read_layout
-from runtime.linux import capabilities
 from runtime.linux.descriptors import read
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """`cgroups` where the hierarchies are; `capabilities` those that this process holds, as a bit mask; `last` the
+    """`cgroups` where the hierarchies are; `capabilities` those that root can have here, as a bit mask; `last` the
     highest one that the kernel knows."""
 
     cgroups: Layout
@@ -18,5 +17,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 def look() -> Machine:
     """This machine, as this process sees it. Raises OSError."""
-    return Machine(cgroups=read_layout(), capabilities=capabilities.capget()[1],
+    # The bounding set, and not what this process holds: `explain` asks what root could do, without being root.
+    status = dict(line.split(b":\t", 1) for line in read("/proc/self/status").splitlines() if b":\t" in line)
+    return Machine(cgroups=read_layout(), capabilities=int(status[b"CapBnd"], 16),
                    last=int(read("/proc/sys/kernel/cap_last_cap")))

@@ -10,6 +10,9 @@ from runtime.spec.values import without_nulls
 
 T = TypeVar("T")
 
+# msgspec learns a type at its first use, for a millisecond: here, so that processes forked from a warm one have it.
+_LEARNT = msgspec.json.Decoder(Spec)
+
 
 def decode(content: bytes, name: str = "config.json") -> Spec:
     """The specification in a config.json. Raises InvalidSpec."""

@@ -36,7 +36,8 @@ def test_null_means_absent_and_unknown_fields_are_ignored() -> None:
 
 
 def test_it_is_written_as_it_was_read() -> None:
-    resources = {"memory": {"limit": -1, "disableOOMKiller": True}, "blockIO": {"weight": 10}, "network": {"classID": 7}}
+    memory = {"limit": -1, "disableOOMKiller": True}
+    resources = {"memory": memory, "blockIO": {"weight": 10}, "network": {"classID": 7}}
     spec = decode(changed("linux.resources", resources))
     assert decode(encode(spec)) == spec
 
