@@ -77,7 +77,8 @@ class _Screen:
 
     def _cut(self, text: str) -> str:
         """A line that wraps would make every `up` wrong."""
-        return text[: max(os.get_terminal_size(self._fd).columns - 1, 20)]
+        columns = os.get_terminal_size(self._fd).columns or 80  # 0: a terminal that nobody has told its size
+        return text[: max(columns - 1, 20)]
 
 
 def bar(detail: ProgressDetail | None) -> str:

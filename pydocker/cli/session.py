@@ -74,11 +74,6 @@ class Session:
         except OSError as error:
             raise CommandError(f"open {path}: {(error.strerror or '').lower()}") from error
 
-    def width(self) -> int:
-        """Columns of the terminal; 80 where there is none."""
-        return os.get_terminal_size(self.stdout).columns if os.isatty(self.stdout) else 80
-
-
 
 def encoded(text: str) -> bytes:
     """UTF-8; what came in as undecodable bytes of argv goes out as the same bytes."""
