@@ -33,7 +33,7 @@ def attach(
             lambda: _redraw(session, client, detail.id, tty),
         ):
             raise CommandError("read escape sequence")
-        return foreground.exit_status(wait)
+        return foreground.exit_status(client, detail.id, wait)
 
 
 def _check(detail: ContainerDetail) -> None:

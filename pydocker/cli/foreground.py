@@ -17,7 +17,7 @@ from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.api import ApiError, Client, Query, Response, Stream
-from pydocker.errors import InvalidParameter
+from pydocker.errors import InvalidParameter, Unavailable
 from pydocker.monitor import detachkeys
 
 Resize = Callable[[int, int], None]
@@ -106,9 +106,16 @@ def proxied(client: Client, container: str) -> ExitStack:
     return stack
 
 
-def exit_status(wait: Response) -> int:
-    """The container's exit status, once it has one. Raises CommandError (125) if the server could not wait."""
-    ended = containers.waited(wait)
+def exit_status(client: Client, container: str, wait: Response, *, removed: bool = False) -> int:
+    """The container's exit status, once it has one. `removed`: it removes itself then.
+
+    A server that went away while we waited took nothing with it but this answer: the next one is asked again.
+    Raises CommandError (125) if the server could not wait.
+    """
+    try:
+        ended = containers.waited(wait)
+    except Unavailable:
+        ended = containers.waited(containers.wait(client, container, "removed" if removed else "not-running"))
     if ended.error is not None and ended.error.message:
         raise CommandError(f"Error waiting for container: {ended.error.message}", 125)
     return ended.status_code

@@ -72,7 +72,7 @@ def _attached(session: Session, container: str, given: Mapping[str, Any], stream
             lambda: _start(session, container, streams),
         ):
             return 0
-        return foreground.exit_status(wait)
+        return foreground.exit_status(client, container, wait, removed=given["rm"])
 
 
 def _start(session: Session, container: str, streams: foreground.Streams) -> None:

@@ -55,7 +55,7 @@ def _foreground(session: Session, name: str, interactive: bool, detach_keys: str
             lambda: _begin(session, detail.id, name),
         ):
             return 0
-        return foreground.exit_status(wait)
+        return foreground.exit_status(client, detail.id, wait, removed=detail.host_config.auto_remove)
 
 
 def _begin(session: Session, container: str, name: str) -> None:

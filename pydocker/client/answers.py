@@ -104,9 +104,6 @@ class ContainerConfig(msgspec.Struct, frozen=True, rename="pascal"):
 
     tty: bool = False
     open_stdin: bool = False
-    attach_stdin: bool = False
-    attach_stdout: bool = True
-    attach_stderr: bool = True
 
 
 class HostPart(msgspec.Struct, frozen=True, rename="pascal"):
@@ -152,5 +149,4 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, rename={"detail": "progres
     id: str = ""
     error: str = ""
     stream: str = ""
-    progress: str = ""
     detail: ProgressDetail | None = None

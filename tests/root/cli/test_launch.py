@@ -95,3 +95,15 @@ def test_a_reader_that_has_had_enough(fresh_engine: Engine) -> None:
         command.stdout.close()
         assert command.wait(30) == 128 + signal.SIGPIPE
         assert command.stderr.read() == b""
+
+
+def test_an_attached_run_outlives_its_server(fresh_engine: Engine) -> None:
+    """Its streams are the monitor's; its exit status is asked of the next server."""
+    fresh_engine.import_busybox()
+    script = "echo one; sleep 1.5; echo two; exit 5"
+    with fresh_engine.popen("run", "busybox", "sh", "-c", script, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == b"one\n"
+        fresh_engine.kill()
+        assert command.stdout.read() == b"two\n"
+        assert command.wait(30) == 5
