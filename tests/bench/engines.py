@@ -2,7 +2,7 @@
 
 docker   Debian's docker.io: its dockerd with its containerd, without bridge and firewall rules
 podman   with runc and cgroupfs, as it needs on hosts without systemd or with cgroup v1
-pydocker this checkout: `pydocker` as it is installed; its server starts itself
+pydocker this checkout, by a launcher like the installed one; its server starts itself
 """
 
 import os
@@ -46,6 +46,7 @@ class BenchEngine(ABC):
     name: str
     plain_http: tuple[str, ...] = ()
     """Options of `pull` for a registry without TLS."""
+    kill_and_remove: tuple[str, ...] = ("rm", "-f")
 
     def __init__(self, root: Path) -> None:
         root.mkdir()
@@ -87,10 +88,14 @@ class BenchEngine(ABC):
         """The names of all images."""
         return self("images", "--format", "{{.Repository}}:{{.Tag}}").split()
 
+    def remove(self, *containers: str) -> None:
+        """Kill and remove containers."""
+        self(*self.kill_and_remove, *containers)
+
     def remove_containers(self) -> None:
         """What an interrupted scenario left."""
         if left := self("ps", "-aq").split():
-            self("rm", "-f", *left)
+            self.remove(*left)
 
 
 class Docker(BenchEngine):
@@ -122,6 +127,7 @@ class Docker(BenchEngine):
 class Podman(BenchEngine):
     name = "podman"
     plain_http = ("--tls-verify=false",)
+    kill_and_remove = ("rm", "-f", "--time", "0")  # else it waits ten seconds for a process that ignores SIGTERM
 
     def start(self, undo: ExitStack) -> None:
         configuration = self.root / "containers.conf"
@@ -148,8 +154,11 @@ class Pydocker(BenchEngine):
     def start(self, undo: ExitStack) -> None:
         engine = Engine(self.root, self.root.parent.name)
         self.environment = engine.environment
-        installed = shutil.which("pydocker")
-        self.argv = (installed,) if installed else (sys.executable, "-m", "pydocker")
+        # As `make install` makes it, but surely of this checkout.
+        launcher = self.root / "pydocker"
+        launcher.write_text(f"#!{sys.executable} -I\nimport sys\nfrom pydocker.cli import main\nsys.exit(main())\n")
+        launcher.chmod(0o755)
+        self.argv = (str(launcher),)
         undo.callback(remove_cgroup, f"/{self.root.parent.name}")
         undo.callback(unmount_below, self.root)
         undo.enter_context(engine)

@@ -42,7 +42,7 @@ def exec_(engine: BenchEngine, image: str) -> float:
     try:
         return statistics.median(clock(engine, "exec", "bench-exec", "/bin/true") for _ in range(3))
     finally:
-        engine("rm", "-f", "bench-exec")
+        engine.remove("bench-exec")
 
 
 def ps(engine: BenchEngine, image: str) -> float:
@@ -52,14 +52,14 @@ def ps(engine: BenchEngine, image: str) -> float:
     try:
         return statistics.median(clock(engine, "ps", "-a") for _ in range(3))
     finally:
-        engine("rm", "-f", "bench-up", "bench-ended")
+        engine.remove("bench-up", "bench-ended")
 
 
 def run_detached(engine: BenchEngine, image: str) -> float:
     try:
         return clock(engine, *RUN, "-d", "--name", "bench-detached", IMAGE, "sleep", "1000")
     finally:
-        engine("rm", "-f", "bench-detached")
+        engine.remove("bench-detached")
 
 
 def stop_and_remove(engine: BenchEngine, image: str) -> float:
