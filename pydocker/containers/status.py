@@ -48,7 +48,10 @@ class Statuses:
         return (state.running or os.path.exists(run / FILE)) and not locks.is_held(run / LOCK)
 
     def _reconcile(self, record: Record) -> State:
-        """Take down what is left, under the container's lock; if somebody holds that, only say what it will be."""
+        """Take down what is left, under the container's lock; if somebody holds that, only say what it will be.
+
+        FileNotFoundError: it was to be removed at its end, and is.
+        """
         path = self._store.paths.container(record.id)
         lock = locks.acquire(path / "lock", blocking=False)
         state = self._read(record.id)
@@ -57,6 +60,7 @@ class Statuses:
         try:
             if self._unfinished(record.id, state):
                 self._take_down(record, state)
+            os.stat(path)  # with --rm it is gone now
             return self._read(record.id)
         finally:
             os.close(lock)

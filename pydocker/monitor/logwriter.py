@@ -64,12 +64,20 @@ class LogWriter:
             self._partial[stream] = self._partial[stream][PARTIAL:]
 
     def _append(self, content: bytes) -> None:
-        if self._size >= self._max_size > 0:
-            self._rotate()
-        left = memoryview(content)
-        while left:
-            left = left[os.write(self._fd, left):]
-        self._size += len(content)
+        """Whole lines only, into as many files as it takes: a file ends with the line that reaches its size."""
+        at = 0
+        while at < len(content):
+            if self._size >= self._max_size:
+                self._rotate()
+            room = self._max_size - self._size
+            end = len(content) if len(content) - at <= room else content.index(b"\n", at + room - 1) + 1
+            self._write(memoryview(content)[at:end])
+            at = end
+
+    def _write(self, piece: memoryview) -> None:
+        self._size += len(piece)
+        while piece:
+            piece = piece[os.write(self._fd, piece):]
 
     def _rotate(self) -> None:
         os.close(self._fd)

@@ -169,6 +169,14 @@ def wait_until(true: Callable[[], bool], why: Callable[[], str] = lambda: "it ne
         time.sleep(0.01)
 
 
+def lives(pid: int) -> bool:
+    """Whether the process runs; a zombie, which pid 1 has yet to reap, does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 

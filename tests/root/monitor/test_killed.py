@@ -13,7 +13,7 @@ import pytest
 from pydocker.containers.options import WaitCondition
 from pydocker.model.container import HostConfig, Status
 from pydocker.storage import documents
-from tests.root.containers.room import Room, wait_until
+from tests.root.containers.room import Room, lives, wait_until
 
 
 def test_the_spawner_is_killed(own_room: Room) -> None:
@@ -75,7 +75,7 @@ def test_a_monitor_is_killed(any_room: Room, rm: bool) -> None:
     if state is not None:
         assert (state.status, state.exit_code) == (Status.EXITED, 137)
     assert (state is None) == rm
-    assert not os.path.exists(f"/proc/{init}")
+    assert not lives(init)
     if not rm:
         any_room.containers.start(id)
         assert any_room.containers.get(id).state.running
@@ -105,6 +105,7 @@ def test_a_reused_pid_is_not_signalled(room: Room) -> None:
     os.kill(state.pid, signal.SIGKILL)
     with subprocess.Popen(["sleep", "100"]) as innocent:
         path = room.paths.container(id) / "state.json"
+        wait_until(lambda: not lives(monitor))
         path.write_bytes(path.read_bytes().replace(b'"pid":%d' % state.pid, b'"pid":%d' % innocent.pid))
         assert room.containers.get(id).state.exit_code == 137
         assert innocent.poll() is None
