@@ -88,9 +88,12 @@ class Request:
         if not content:
             return {}
         try:
-            return msgspec.json.decode(content, type=dict[str, object])
+            document = msgspec.json.decode(content, type=dict[str, object])
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise InvalidParameter(f"invalid JSON: {error}") from error
+        if b"\\u0000" in content:  # JSON has no other way to write it
+            _refuse_nul(document)
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,19 @@ class Upgrade:
 
 
 Result = Response | Stream | Upgrade
+
+
+def _refuse_nul(document: object) -> None:
+    """No string of a request may hold a NUL: paths, arguments, names, all end up in C's hands (SECURITY R14)."""
+    left: list[tuple[str, object]] = [("$", document)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidParameter(f"invalid request body: NUL byte - at `{path}`")
+        if isinstance(value, list):
+            left += [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]
+        elif isinstance(value, dict):
+            left += [(path, key) for key in value] + [(f"{path}.{key}", inner) for key, inner in value.items()]
 
 
 def reply(value: object, status: int = 200) -> Response:

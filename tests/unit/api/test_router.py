@@ -73,6 +73,10 @@ def test_a_bug_is_an_answer_without_a_traceback(caplog: pytest.LogCaptureFixture
     ("POST", "/containers/create", b'{"a":' * 100_000, "invalid JSON"),
     ("POST", "/containers/create", b'{"Image":"\xff"}', "invalid JSON"),
     ("POST", "/containers/create", {"Cmd": [1]}, "expected `str`, got `int` - at `$.Cmd[0]`"),
+    ("POST", "/containers/create", {"HostConfig": {"Ulimits": [{"Name": "a\0"}]}},
+     "NUL byte - at `$.HostConfig.Ulimits[0].Name`"),
+    ("POST", "/containers/create", {"Labels": {"a\0": "b"}}, "NUL byte - at `$.Labels`"),
+    ("POST", "/containers/create?name=%00", {}, "NUL byte"),
     ("POST", "/containers/x/exec", {"Cmd": []}, "No exec command specified"),
     ("GET", "/containers/json?limit=many", None, "invalid limit 'many': expected a whole number"),
     ("GET", "/containers/json?filters=x", None, "invalid filters"),
@@ -108,6 +112,10 @@ def test_wrong_requests_are_named(handle: Handle, method: str, target: str, body
 def test_what_is_not_there_yet_is_said(handle: Handle, method: str, target: str) -> None:
     response = handle(method, target)
     assert (response.status, "not supported yet" in message(response)) == (501, True)
+
+
+def test_a_backslash_before_u0000_is_no_nul(handle: Handle) -> None:
+    assert handle("POST", "/containers/create", {"Image": "busybox", "Cmd": [r"\u0000"]}).status == 201
 
 
 def test_times_keep_their_nanoseconds() -> None:
