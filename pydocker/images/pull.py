@@ -49,8 +49,9 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
     `tell` is called in this thread only; if it raises, the pull ends. Raises the registry's errors, ArchiveError.
     """
     wanted = reference.with_default_tag()
-    tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
     chosen = select(repository, wanted, platform)
+    # Not before the registry has answered for the image: a pull that fails earlier is an error with a status, no stream.
+    tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
     names = _names(wanted, chosen.answered)
     store.make()
     with _alone(store.paths.temporary, chosen.fetched.digest), _leased(store, chosen):
