@@ -1,4 +1,7 @@
-"""Which OCI runtime a container is made with: ours, one of the configuration's `runtimes`, or an installed runc or crun."""
+"""Which OCI runtime a container is made with:
+
+ours, one of the configuration's `runtimes`, or an installed runc or crun.
+"""
 
 import os
 import shutil

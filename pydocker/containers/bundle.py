@@ -1,4 +1,5 @@
-"""A container's record as an OCI spec: a list of small changes, each about one thing, applied to an empty Spec in order.
+"""A container's record as an OCI spec: a list of small changes, each about one thing, applied to an empty Spec in
+order.
 
 All are pure. What only the mounted root file system can tell (the user's numbers, HOME) is added by the monitor.
 """

@@ -35,20 +35,30 @@ def decide(id: ContainerId, name: str, image: Image, engine: EngineConfig, confi
            platform: str | None) -> Record:
     """The record. Raises InvalidParameter, NotSupported, NotFound (the image is for another platform)."""
     _check_platform(image, config.image, platform)
-    host = replace(host, network_mode="none" if host.network_mode in ("", "default") else host.network_mode,
-                   runtime=host.runtime or engine.default_runtime, cgroup_parent=host.cgroup_parent or engine.cgroup_parent)
+    host = with_defaults(host, engine)
     runtimes.command(engine, host.runtime)
     merged = with_hostname(with_image(config, image.config.config), id, host)
     validate.check(merged, host)
     argv = (*(merged.entrypoint or ()), *(merged.cmd or ()))
     if not argv:
         raise InvalidParameter("no command specified")
-    return Record(id=id, name=name, created=time.time(), image=image.id, image_name=config.image, argv=argv, config=merged,
-                  platform=f"{image.config.os}/{image.config.architecture}", host=host, layers=image.layers)
+    return Record(id=id, name=name, created=time.time(), image=image.id, image_name=config.image, argv=argv,
+                  platform=f"{image.config.os}/{image.config.architecture}", config=merged, host=host,
+                  layers=image.layers)
+
+
+def with_defaults(host: HostConfig, engine: EngineConfig) -> HostConfig:
+    """Everything chosen that was left open: so that a change of the configuration does not change a container."""
+    return replace(host, network_mode="none" if host.network_mode in ("", "default") else host.network_mode,
+                   runtime=host.runtime or engine.default_runtime,
+                   cgroup_parent=host.cgroup_parent or engine.cgroup_parent)
 
 
 def with_image(config: Config, image: ImageDefaults) -> Config:
-    """The image's presets where the user said nothing (moby, container/merge): an entry point of one's own drops the image's command."""
+    """The image's presets where the user said nothing (moby, container/merge):
+
+    an entry point of one's own drops the image's command.
+    """
     entrypoint = config.entrypoint if config.entrypoint is not None else image.entrypoint
     command = config.cmd or (image.cmd if not config.entrypoint else None)
     asked = {entry.partition("=")[0] for entry in config.env}
@@ -58,7 +68,8 @@ def with_image(config: Config, image: ImageDefaults) -> Config:
         config, entrypoint=None if entrypoint in ((), ("",)) else entrypoint, cmd=command or None,
         env=(*preset, *config.env), user=config.user or image.user, labels={**(image.labels or {}), **config.labels},
         working_dir=posixpath.normpath(working) if working else "", stop_signal=config.stop_signal or image.stop_signal,
-        exposed_ports={**(image.exposed_ports or {}), **config.exposed_ports}, volumes={**(image.volumes or {}), **config.volumes})
+        exposed_ports={**(image.exposed_ports or {}), **config.exposed_ports},
+        volumes={**(image.volumes or {}), **config.volumes})
 
 
 def with_hostname(config: Config, id: str, host: HostConfig) -> Config:
@@ -72,12 +83,16 @@ def _check_platform(image: Image, name: str, platform: str | None) -> None:
         return
     wanted = parse_platform(platform)
     if (wanted.os, wanted.architecture) != (image.config.os, image.config.architecture):
-        raise NotFound(f"image with reference {name} was found but its platform ({image.config.os}/{image.config.architecture}) "
-                       f"does not match the specified platform ({wanted.os}/{wanted.architecture})")
+        found = f"{image.config.os}/{image.config.architecture}"
+        raise NotFound(f"image with reference {name} was found but its platform ({found}) does not match the specified "
+                       f"platform ({wanted.os}/{wanted.architecture})")
 
 
 def _make_directories(directory: Path, top: Path | None) -> None:
-    """The overlay's two. The root directory that the container sees is `upper`, so it gets the image's mode and owner."""
+    """The overlay's two.
+
+    The root directory that the container sees is `upper`, so it gets the image's mode and owner.
+    """
     os.mkdir(directory / "work", 0o700)
     os.mkdir(directory / "upper")
     os.chmod(directory / "upper", 0o755)

@@ -1,5 +1,5 @@
-"""/etc/hostname, /etc/hosts and /etc/resolv.conf: written by the engine beside the container's record, bind-mounted over
-the image's own at every start, as Docker does, since they speak of this container and this host."""
+"""/etc/hostname, /etc/hosts and /etc/resolv.conf: written by the engine beside the container's record, bind-mounted
+over the image's own at every start, as Docker does, since they speak of this container and this host."""
 
 import os
 from pathlib import Path

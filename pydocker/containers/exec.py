@@ -1,7 +1,7 @@
 """Exec sessions, as the engine sees them: a file that it writes, a request to the monitor.
 
-The file lies in the container's run directory, so it outlives the server and ends with the container's removal; whose it is
-says its place.
+The file lies in the container's run directory, so it outlives the server and ends with the container's removal; whose
+it is says its place.
 """
 
 import os
@@ -63,7 +63,8 @@ def _check(config: ExecConfig) -> None:
     if not config.cmd:
         raise InvalidParameter("No exec command specified")
     if config.working_dir and not config.working_dir.startswith("/"):
-        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute "
+                               "path")
     for entry in config.env or ():
         if not entry.partition("=")[0] or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry[:100]!r}")

@@ -5,8 +5,10 @@ import stat
 
 from runtime.spec import LinuxDevice
 
-_OWN = frozenset({"pts", "shm", "fd", "mqueue", "console", ".lxc", ".lxd-mounts", ".udev", "ptmx", "null", "zero", "full",
-                  "random", "urandom", "tty"})
+_OWN = frozenset({
+    "pts", "shm", "fd", "mqueue", "console", "ptmx", "null", "zero", "full", "random", "urandom", "tty",
+    ".lxc", ".lxd-mounts", ".udev",
+})
 
 
 def nodes(directory: str = "/dev") -> tuple[LinuxDevice, ...]:
@@ -20,6 +22,7 @@ def nodes(directory: str = "/dev") -> tuple[LinuxDevice, ...]:
             found += nodes(entry.path)
         elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
             found.append(LinuxDevice(
-                path=entry.path, type="c" if stat.S_ISCHR(status.st_mode) else "b", major=os.major(status.st_rdev),
-                minor=os.minor(status.st_rdev), file_mode=stat.S_IMODE(status.st_mode), uid=status.st_uid, gid=status.st_gid))
+                path=entry.path, type="c" if stat.S_ISCHR(status.st_mode) else "b", uid=status.st_uid,
+                gid=status.st_gid, major=os.major(status.st_rdev), minor=os.minor(status.st_rdev),
+                file_mode=stat.S_IMODE(status.st_mode)))
     return tuple(found)

@@ -1,7 +1,8 @@
 """From a record to a running container: the run directory, the launch document, a monitor.
 
-The order matters to crashes: monitor.lock is taken before anything of the run directory is touched (the last monitor may still
-be clearing it), and handed to the new monitor locked. So there is no moment in which a half-made start looks finished.
+The order matters to crashes: monitor.lock is taken before anything of the run directory is touched (the last monitor
+may still be clearing it), and handed to the new monitor locked. So there is no moment in which a half-made start looks
+finished.
 """
 
 import contextlib
@@ -34,7 +35,8 @@ class Launcher:
         self._spawner = spawner
         self._mount_point = holder(paths.run)
 
-    def launch(self, record: Record, attached: Sequence[Attachment], waits: Sequence[tuple[socket.socket, bool]]) -> None:
+    def launch(self, record: Record, attached: Sequence[Attachment],
+               waits: Sequence[tuple[socket.socket, bool]]) -> None:
         """Returns when it runs. Call it with the container's lock held. Raises StartFailed, and what create raises."""
         data, run = self._paths.container(record.id), self._paths.container_run(record.id)
         document = self.document(record, data)
@@ -59,7 +61,8 @@ class Launcher:
             runtime_root=str(self._paths.runtime), mount_point=self._mount_point,
             lower=tuple(str(self._layers.diff(layer)) for layer in record.layers), user=record.config.user,
             groups=record.host.group_add or (), tty=record.config.tty, open_stdin=record.config.open_stdin,
-            stdin_once=record.config.stdin_once, log=logsettings.settings(record.host.log_config, data, record.id), auto_remove=record.host.auto_remove,
+            stdin_once=record.config.stdin_once, auto_remove=record.host.auto_remove,
+            log=logsettings.settings(record.host.log_config, data, record.id),
             cgroup=bundle.cgroup(record), spec=bundle.spec(record, data, run / ROOTFS, devices))
 
 
@@ -74,7 +77,11 @@ def _lock(run: Path) -> int:
 
 
 def holder(path: Path) -> str:
-    """The mount point of the mount that holds `path`: the last of the longest ones, as later mounts hide earlier ones."""
+    """The mount point of the mount that holds `path`:
+
+    the last of the longest ones, as later mounts hide earlier ones.
+    """
     real = os.path.realpath(path)
-    points = [mount.target for mount in mountinfo() if real == mount.target or real.startswith(mount.target.rstrip("/") + "/")]
+    targets = (mount.target for mount in mountinfo())
+    points = [target for target in targets if real == target or real.startswith(target.rstrip("/") + "/")]
     return max(points, key=len, default="/")

@@ -26,7 +26,8 @@ _KILLED = 10.0  # seconds for a killed container to be gone
 class Lifecycle:
     """Verbs on one container. A start holds its lock to the end; what waits for an exit holds none."""
 
-    def __init__(self, store: Store, statuses: Statuses, launcher: Launcher, streams: Streams, pending: Pending) -> None:
+    def __init__(self, store: Store, statuses: Statuses, launcher: Launcher, streams: Streams,
+                 pending: Pending) -> None:
         self._store = store
         self._statuses = statuses
         self._launcher = launcher
@@ -88,7 +89,8 @@ class Lifecycle:
             raise NotModified(f"container {id} is already stopped")
         config = container.record.config
         signum = signals.number(signal_name or config.stop_signal or "SIGTERM")
-        seconds = timeout if timeout is not None else config.stop_timeout if config.stop_timeout is not None else STOP_TIMEOUT
+        chosen = (given for given in (timeout, config.stop_timeout, STOP_TIMEOUT) if given is not None)
+        seconds = next(chosen)
         with self._streams.ending(id) as ended:
             with contextlib.suppress(Conflict):
                 signals.send(container, signum)
@@ -96,8 +98,8 @@ class Lifecycle:
                     return
                 signals.send(container, signal.SIGKILL)
             if not _readable(ended, _KILLED):
-                raise PydockerError(f"cannot stop container: {container.record.name}: it did not end within {_KILLED:.0f} "
-                                    "seconds of SIGKILL")
+                raise PydockerError(f"cannot stop container: {container.record.name}: it did not end within "
+                                    f"{_KILLED:.0f} seconds of SIGKILL")
 
     def kill(self, id: ContainerId, signal_name: str) -> None:
         """Raises Conflict when it does not run. SIGKILL is waited for, as Docker does."""

@@ -26,7 +26,10 @@ def remove(lifecycle: Lifecycle, statuses: Statuses, id: ContainerId, *, force: 
 
 
 def recover(store: Store, statuses: Statuses) -> None:
-    """At start-up, with nobody else at work: finish removals, drop half-made containers, tell the truth about the others."""
+    """At start-up, with nobody else at work:
+
+    finish removals, drop half-made containers, tell the truth about the others.
+    """
     for entry in os.scandir(store.paths.temporary):
         if entry.name.startswith(("container-", "removed-")):
             remains.delete_tree(store.paths.temporary / entry.name)

@@ -14,7 +14,10 @@ _SYSCTL_NAMES = ("kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem"
 
 
 def capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> tuple[str, ...]:
-    """Docker's fourteen, with changes; in the kernel's order. ALL stands for every one, and then single ones are exceptions."""
+    """Docker's fourteen, with changes; in the kernel's order.
+
+    ALL stands for every one, and then single ones are exceptions.
+    """
     added, dropped = _names("CapAdd", add), _names("CapDrop", drop)
     base = NAMES if "ALL" in added else () if "ALL" in dropped else DEFAULT_CAPABILITIES
     wanted = ({*base} - dropped) | (added if "ALL" in dropped else added - dropped)

@@ -1,4 +1,7 @@
-"""`Containers`: one method per request. All are synchronous, may be called from several threads, raise pydocker.errors."""
+"""`Containers`:
+
+one method per request. All are synchronous, may be called from several threads, raise pydocker.errors.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -29,7 +32,8 @@ from pydocker.paths import Paths
 class Containers:
     """All containers below one data root."""
 
-    def __init__(self, paths: Paths, config: EngineConfig, images: ImageStore, layers: LayerStore, spawner: Spawner) -> None:
+    def __init__(self, paths: Paths, config: EngineConfig, images: ImageStore, layers: LayerStore,
+                 spawner: Spawner) -> None:
         self._config = config
         self._images = images
         self._layers = layers
@@ -47,17 +51,24 @@ class Containers:
         removal.recover(self._store, self._statuses)
 
     def busy(self) -> bool:
-        """Whether this process holds something no other could answer for: clients attached to a container not yet started,
-        waits for one. A server that is busy must not leave."""
+        """Whether this process holds something no other could answer for: clients attached to a container not yet
+        started, waits for one. A server that is busy must not leave."""
         return self._pending.any()
 
-    def create(self, name: str | None, config: Config, host: HostConfig, platform: str | None) -> tuple[ContainerId, list[str]]:
-        """Make a container. Returns its id and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken."""
+    def create(self, name: str | None, config: Config, host: HostConfig,
+               platform: str | None) -> tuple[ContainerId, list[str]]:
+        """Make a container.
+
+        Returns its id and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken.
+        """
         id = create.create(self._store, self._images, self._layers, self._config, name, config, host, platform)
         return id, []
 
     def get(self, ref: str) -> Container:
-        """By id, name (with or without a leading slash), or unambiguous prefix of an id. NotFound `No such container: x`."""
+        """By id, name (with or without a leading slash), or unambiguous prefix of an id.
+
+        NotFound `No such container: x`.
+        """
         return self._container(ref)
 
     def _container(self, ref: str) -> Container:
@@ -93,7 +104,10 @@ class Containers:
             self._lifecycle.start(self._id(ref), attached)
 
     def stop(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
-        """Returns when it has ended. `timeout` in seconds until SIGKILL, -1: for ever, None: the container's own. NotModified."""
+        """Returns when it has ended.
+
+        `timeout` in seconds until SIGKILL, -1: for ever, None: the container's own. NotModified.
+        """
         with vanishing(ref):
             self._lifecycle.stop(self._id(ref), timeout, signal)
 
@@ -108,7 +122,10 @@ class Containers:
             self._lifecycle.restart(self._id(ref), timeout, signal)
 
     def rename(self, ref: str, name: str) -> None:
-        """Conflict: the name is taken. Its monitor keeps the old name in mind, and releases whichever it has at the end."""
+        """Conflict:
+
+        the name is taken. Its monitor keeps the old name in mind, and releases whichever it has at the end.
+        """
         checked = names.check(name)
         with vanishing(ref), self._lifecycle.locked(self._id(ref)) as container:
             self._store.rename(msgspec.structs.replace(container.record, name=checked))
@@ -124,14 +141,14 @@ class Containers:
             return self._streams.wait(self._id(ref), condition)
 
     def logs(self, ref: str, options: LogOptions, gone: Selectable | None = None) -> Iterator[tuple[int, bytes]]:
-        """(1 or 2, text) in order; errors (no such container, log driver `none`) are raised by the call, not by the iteration.
-        With `follow`, it ends with the container, or when `gone` becomes readable."""
+        """(1 or 2, text) in order; errors (no such container, log driver `none`) are raised by the call, not by the
+        iteration. With `follow`, it ends with the container, or when `gone` becomes readable."""
         with vanishing(ref):
             return self._logs.read(self._id(ref), options, gone)
 
     def attach(self, ref: str, attachment: Attachment) -> None:
-        """Hand the connection to the monitor; of a container that is not started yet, to the one that its start will make.
-        The caller closes its own copy of the socket afterwards."""
+        """Hand the connection to the monitor; of a container that is not started yet, to the one that its start will
+        make. The caller closes its own copy of the socket afterwards."""
         with vanishing(ref):
             self._streams.attach(self._id(ref), attachment)
 

@@ -1,7 +1,7 @@
 """What a container's state truly is: what its monitor wrote, as long as that monitor lives.
 
-A state that says "running" while nobody holds monitor.lock is a lie that a killed monitor (or a power cut) left. It is put
-right by whoever notices: a fork of the spawner takes the container down and records the end.
+A state that says "running" while nobody holds monitor.lock is a lie that a killed monitor (or a power cut) left. It is
+put right by whoever notices: a fork of the spawner takes the container down and records the end.
 """
 
 import os

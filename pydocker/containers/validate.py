@@ -31,16 +31,20 @@ _RESOURCES: tuple[tuple[Callable[[HostConfig], bool], str], ...] = (
     (lambda it: 0 < it.memory_reservation < LEAST_MEMORY, "Minimum memory reservation allowed is 6MB"),
     (lambda it: 0 < it.memory < it.memory_reservation,
      "Minimum memory limit can not be less than memory reservation limit, see usage"),
-    (lambda it: it.nano_cpus > 0 and it.cpu_period > 0, "Conflicting options: Nano CPUs and CPU Period cannot both be set"),
-    (lambda it: it.nano_cpus > 0 and it.cpu_quota > 0, "Conflicting options: Nano CPUs and CPU Quota cannot both be set"),
+    (lambda it: it.nano_cpus > 0 and it.cpu_period > 0,
+     "Conflicting options: Nano CPUs and CPU Period cannot both be set"),
+    (lambda it: it.nano_cpus > 0 and it.cpu_quota > 0,
+     "Conflicting options: Nano CPUs and CPU Quota cannot both be set"),
     (lambda it: it.nano_cpus < 0 or it.nano_cpus > _processors() * 10**9,
      "Range of CPUs is from 0.01 to {processors}.00, as there are only {processors} CPUs available"),
     (lambda it: it.cpu_shares < 0, "invalid CPU shares ({it.cpu_shares}): value must be a positive integer"),
     (lambda it: it.cpu_period != 0 and not 1000 <= it.cpu_period <= 1_000_000,
      "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"),
     (lambda it: 0 < it.cpu_quota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)"),
-    (lambda it: bool(it.cpuset_cpus) and not _CPUS.fullmatch(it.cpuset_cpus), "Invalid value {it.cpuset_cpus} for cpuset cpus"),
-    (lambda it: bool(it.cpuset_mems) and not _CPUS.fullmatch(it.cpuset_mems), "Invalid value {it.cpuset_mems} for cpuset mems"),
+    (lambda it: bool(it.cpuset_cpus) and not _CPUS.fullmatch(it.cpuset_cpus),
+     "Invalid value {it.cpuset_cpus} for cpuset cpus"),
+    (lambda it: bool(it.cpuset_mems) and not _CPUS.fullmatch(it.cpuset_mems),
+     "Invalid value {it.cpuset_mems} for cpuset mems"),
     (lambda it: not -1000 <= it.oom_score_adj <= 1000,
      "Invalid value {it.oom_score_adj}, range for oom score adj is [-1000, 1000]"),
     (lambda it: ".." in it.cgroup_parent or (bool(it.cgroup_parent) and not _CGROUP.fullmatch(it.cgroup_parent)),
@@ -57,7 +61,8 @@ def check(config: Config, host: HostConfig) -> None:
     _check_names(config, host)
     _check_environment(config)
     if config.working_dir and not posixpath.isabs(config.working_dir):
-        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path")
+        raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute "
+                               "path")
     if config.stop_signal:
         signals.number(config.stop_signal)
     logsettings.settings(host.log_config, Path("/"), "")
@@ -71,7 +76,8 @@ def _check_ulimits(host: HostConfig) -> None:
         if limit.name not in ULIMITS:
             raise InvalidParameter(f"invalid ulimit type: {limit.name}")
         if limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1):
-            raise InvalidParameter(f"ulimit soft limit must be less than or equal to hard limit: {limit.soft} > {limit.hard}")
+            raise InvalidParameter("ulimit soft limit must be less than or equal to hard limit: "
+                                   f"{limit.soft} > {limit.hard}")
 
 
 def _check_names(config: Config, host: HostConfig) -> None:

@@ -1,7 +1,7 @@
 """Waiting for a container, by a descriptor: it can be selected on beside the client's connection.
 
-The other end is the monitor's (which answers at the exit) or, before a start, kept here until the monitor gets it. What only this
-process can know (a container removed, a start that failed) it answers itself.
+The other end is the monitor's (which answers at the exit) or, before a start, kept here until the monitor gets it. What
+only this process can know (a container removed, a start that failed) it answers itself.
 """
 
 import contextlib
@@ -20,7 +20,8 @@ class Waiter:
     """A subscription. `fileno()` becomes readable when `result()` would no longer block; `close()` gives it up."""
 
     def __init__(self, end: socket.socket, otherwise: Callable[[], int]) -> None:
-        """`end` receives one Ended; when it is closed without one (a monitor was killed), `otherwise` finds the truth."""
+        """`end` receives one Ended; when it is closed without one (a monitor was killed), `otherwise` finds the truth.
+        """
         self._end = end
         self._otherwise = otherwise
 
@@ -47,7 +48,10 @@ def answer(end: socket.socket, exit_code: int) -> None:
 
 
 class Pending:
-    """Who is here before the container is: clients and waits that its next start takes along, and waits for its removal."""
+    """Who is here before the container is:
+
+    clients and waits that its next start takes along, and waits for its removal.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,14 +1,14 @@
 """One monitor per running container: the process that owns what lives exactly as long as the container does.
 
-    server ──(seqpacket: where the launch document lies, descriptors)──> spawner ──fork──> monitor ──fork──> runtime create
-                                                                                             │                  └─> init
-                                                          monitor.sock <── server's requests ┤
-                                              <id>-json.log, state.json <── written by it ───┤
-                              attached clients' sockets, pty or pipes, exec sessions <───────┘
+    server ──(seqpacket: a directory, descriptors)──> spawner ──fork──> monitor ──fork──> runtime create ──> init
+                                                                          │
+                                       monitor.sock <── server's requests ┤
+                           <id>-json.log, state.json <── written by it ───┤
+           attached clients' sockets, pty or pipes, exec sessions <───────┘
 
-The server hands over *descriptors*: the connection of a client that attaches is given to the monitor, which writes to it
-and reads from it itself. So nothing that a container does passes through the server, and `kill -9` of the server loses
-not one byte. The flock that a monitor holds on `monitor.lock` is the proof that it lives; while it does, it alone
+The server hands over *descriptors*: the connection of a client that attaches is given to the monitor, which writes to
+it and reads from it itself. So nothing that a container does passes through the server, and `kill -9` of the server
+loses not one byte. The flock that a monitor holds on `monitor.lock` is the proof that it lives; while it does, it alone
 writes `state.json`.
 
 Everything here runs in the thin spawner's fork: import nothing heavy, use no threads.

@@ -1,7 +1,7 @@
 """A client's connection, given away: after the HTTP upgrade the socket itself goes to the monitor.
 
-unix(7), SCM_RIGHTS: the receiver gets a duplicate. Whoever calls with an Attachment therefore still owns its socket, and
-closes it after the call, whether that succeeded (the monitor has its own now) or raised (then the caller may first
+unix(7), SCM_RIGHTS: the receiver gets a duplicate. Whoever calls with an Attachment therefore still owns its socket,
+and closes it after the call, whether that succeeded (the monitor has its own now) or raised (then the caller may first
 write the error to it).
 """
 
@@ -32,7 +32,8 @@ class Attachment:
 
     def request(self) -> "AttachRequest":
         """Everything but the descriptor, to be sent beside it."""
-        return AttachRequest(self.leftover, self.stdin, self.stdout, self.stderr, self.logs, self.stream, self.detach_keys)
+        return AttachRequest(self.leftover, self.stdin, self.stdout, self.stderr, self.logs, self.stream,
+                             self.detach_keys)
 
 
 class AttachRequest(msgspec.Struct, frozen=True, tag="attach", array_like=True):

@@ -1,7 +1,7 @@
 """What a client has not taken yet: a little in memory, more in a nameless file, then no more.
 
-A client that stops reading (a pager, a stopped ssh) must not stop the container's log nor the other clients, and must not
-lose anything either. Docker blocks the container at once; here it may fall 64 MiB behind before that happens.
+A client that stops reading (a pager, a stopped ssh) must not stop the container's log nor the other clients, and must
+not lose anything either. Docker blocks the container at once; here it may fall 64 MiB behind before that happens.
 """
 
 import os

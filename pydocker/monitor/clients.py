@@ -156,7 +156,10 @@ class Client:
             self._time()
 
     def close(self) -> None:
-        """Let go of the connection. The other copies of the descriptor are closed already, so the peer reads the end."""
+        """Let go of the connection.
+
+        The other copies of the descriptor are closed already, so the peer reads the end.
+        """
         if self.closed:
             return
         self.closed = True

@@ -1,4 +1,7 @@
-"""Receiving a terminal from the runtime: it connects to our socket and sends the pty's master (runc, docs/terminals.md)."""
+"""Receiving a terminal from the runtime:
+
+it connects to our socket and sends the pty's master (runc, docs/terminals.md).
+"""
 
 import contextlib
 import os

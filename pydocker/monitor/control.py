@@ -157,7 +157,10 @@ def connect(run: Path) -> socket.socket:
 
 @contextlib.contextmanager
 def short_name(run: Path) -> Iterator[str]:
-    """A short name for the directory, with a slash behind it: a socket's path has at most 108 bytes (unix(7)), and data roots may lie deep."""
+    """A short name for the directory, with a slash behind it:
+
+    a socket's path has at most 108 bytes (unix(7)), and data roots may lie deep.
+    """
     fd = os.open(run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{fd}/"

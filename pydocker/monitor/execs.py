@@ -175,7 +175,10 @@ class Execs:
 
 
 def process_for(container: Process, config: ExecConfig) -> Process:
-    """The session's process: the container's, with other arguments. An entry of `env` without `=` removes the variable."""
+    """The session's process:
+
+    the container's, with other arguments. An entry of `env` without `=` removes the variable.
+    """
     asked = tuple(config.env or ())
     names = {entry.partition("=")[0] for entry in asked}
     kept = tuple(entry for entry in container.env if entry.partition("=")[0] not in names)

@@ -5,8 +5,8 @@
 A line without its newline is held back until the newline comes, or 16 KiB are there, or the stream ends: Docker's
 partial lines. JSON has no bytes: what is not UTF-8 becomes U+FFFD, as in Docker's logs.
 
-Lines are not encoded one by one (300,000 of them would take seconds): a whole chunk is encoded as one JSON string with a
-noncharacter behind every newline, and the noncharacters are then replaced by what stands between two lines.
+Lines are not encoded one by one (300,000 of them would take seconds): a whole chunk is encoded as one JSON string with
+a noncharacter behind every newline, and the noncharacters are then replaced by what stands between two lines.
 """
 
 import codecs

@@ -1,8 +1,9 @@
-"""One thread that waits for everything: descriptors, children, moments. epoll(7), a self-pipe for SIGCHLD, a heap of timers.
+"""One thread that waits for everything: descriptors, children, moments. epoll(7), a self-pipe for SIGCHLD, a heap of
+timers.
 
-Children are reaped here and nowhere else, all of them: as a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER) the monitor is the
-parent of whatever a container's processes leave behind. A child's pid cannot be reused before it is reaped, so inside
-this process pids are as safe as pidfds.
+Children are reaped here and nowhere else, all of them: as a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER) the monitor is
+the parent of whatever a container's processes leave behind. A child's pid cannot be reused before it is reaped, so
+inside this process pids are as safe as pidfds.
 """
 
 import contextlib

@@ -72,10 +72,11 @@ class Monitor:
         self.loop.on_exit(self._birth.pid, self._init_ended)
         self._answer(self._server, control.Done())
 
-    def _bring_up(self, clients: Sequence[tuple[AttachRequest, int]], waits: Sequence[tuple[socket.socket, bool]]) -> None:
+    def _bring_up(self, clients: Sequence[tuple[AttachRequest, int]],
+                  waits: Sequence[tuple[socket.socket, bool]]) -> None:
         with apply(plan.preparation(self.launch), self._birth) as undo:
-            self._streams = Streams(self.loop, stdin=self._birth.stdin, outputs=self._birth.outputs, tty=self.launch.tty,
-                                    sink=self._output)
+            self._streams = Streams(self.loop, stdin=self._birth.stdin, outputs=self._birth.outputs,
+                                    tty=self.launch.tty, sink=self._output)
             for request, fd in clients:
                 self._attach(request, fd)
             self._waits += waits
@@ -207,7 +208,10 @@ class Monitor:
     # The end
 
     def _init_ended(self, status: int) -> None:
-        """Init is gone, and with it (pid_namespaces(7)) everything in its namespace. The rest of the output is in the pipes."""
+        """Init is gone, and with it (pid_namespaces(7)) everything in its namespace.
+
+        The rest of the output is in the pipes.
+        """
         self._status = status
         self._streams.drain()
         if self._streams.open:
@@ -231,7 +235,8 @@ class Monitor:
         self._tell(removed=False)
         self._sweep_run()
         if self.launch.auto_remove:
-            remains.remove(self.launch.data_path, self.launch.run_path, Path(self.launch.names), Path(self.launch.temporary))
+            remains.remove(self.launch.data_path, self.launch.run_path, Path(self.launch.names),
+                           Path(self.launch.temporary))
         self._tell(removed=True)
         self._streams.finish()
         self._retire()

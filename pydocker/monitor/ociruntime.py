@@ -1,7 +1,8 @@
 """Calling an OCI runtime by its command line (runc's: github.com/opencontainers/runc, man/).
 
-Ours is imported already, so it is called in a forked child; others are executed. Either way the child's standard streams
-are the new process's own, and what went wrong is read from the JSON log, which all three (ours, runc, crun) write.
+Ours is imported already, so it is called in a forked child; others are executed. Either way the child's standard
+streams are the new process's own, and what went wrong is read from the JSON log, which all three (ours, runc, crun)
+write.
 """
 
 import contextlib
@@ -50,15 +51,16 @@ class Runtime:
         return pid
 
     def _become(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int]) -> int:
+        """In the child: our runtime's exit code; another runtime replaces the process."""
         _reset_signals()
         for number, fd in enumerate(_above_two(stdio)):
             os.dup2(fd, number)
         _close_all_but(keep)
-        if not self.command:
-            return cli.main(self.arguments(*words))
-        for fd in keep:
-            os.set_inheritable(fd, True)
-        os.execv(self.command[0], [self.command[0], *self.arguments(*words)])
+        if self.command:
+            for fd in keep:
+                os.set_inheritable(fd, True)
+            os.execv(self.command[0], [self.command[0], *self.arguments(*words)])
+        return cli.main(self.arguments(*words))
 
     def run(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
         """Run the command to its end; its exit code."""
@@ -79,7 +81,8 @@ class Runtime:
 
     def failure(self, doing: str, code: int) -> StartFailed:
         """What to raise when `create` or `exec` ended with `code`: the runtime's words, Docker's exit code."""
-        message = self.complaint() or f"{self.command[0] if self.command else 'pydocker-runtime'} {doing}: exit code {code}"
+        name = self.command[0] if self.command else "pydocker-runtime"
+        message = self.complaint() or f"{name} {doing}: exit code {code}"
         return StartFailed(f"OCI runtime {doing} failed: {message}", exit_code(message))
 
 

@@ -1,4 +1,5 @@
-"""What a monitor does to the kernel before its container runs: steps, in this order. (What the runtime does then, it tells itself.)
+"""What a monitor does to the kernel before its container runs: steps, in this order. (What the runtime does then, it
+tells itself.)
 
     own mounts -> overlay -> working directory -> user -> bundle -> streams -> runtime create -> runtime start
 """
@@ -23,11 +24,14 @@ from runtime.step import Step
 
 @dataclass
 class Birth:
-    """The stage: what exists only while the steps run. `stdio` are the process's ends, `ours` what the monitor keeps."""
+    """The stage:
+
+    what exists only while the steps run. `stdio` are the process's ends, `ours` what the monitor keeps.
+    """
 
     launch: Launch
     runtime: Runtime
-    identity: users.Identity = users.Identity(0, 0, (0,), "/")
+    identity: users.Identity = users.ROOT
     process: Process | None = None
     stdin: int | None = None
     outputs: dict[int, int] = field(default_factory=dict)
@@ -89,7 +93,8 @@ class ResolveUser(Step[Birth], frozen=True):
     groups: tuple[str, ...]
 
     def describe(self) -> str:
-        return f"look up user {self.user or '0'}{' and groups ' + ' '.join(self.groups) if self.groups else ''} in the container's own files"
+        groups = f" and groups {' '.join(self.groups)}" if self.groups else ""
+        return f"look up user {self.user or '0'}{groups} in the container's own files"
 
     def shell(self) -> str:
         return f"grep {shlex.quote(f'^{self.user or 0}:')} {shlex.quote(self.rootfs)}/etc/passwd"
@@ -114,7 +119,8 @@ class WriteBundle(Step[Birth], frozen=True):
         return f"write {self.bundle}/config.json, with the user's numbers"
 
     def shell(self) -> str:
-        return f"mkdir -p {shlex.quote(self.bundle)}; runc spec --bundle {shlex.quote(self.bundle)}; ${{EDITOR}} {shlex.quote(self.bundle)}/config.json"
+        bundle = shlex.quote(self.bundle)
+        return f"mkdir -p {bundle}; runc spec --bundle {bundle}; editor {bundle}/config.json"
 
     def apply(self, at: Birth) -> None:
         assert self.spec.process is not None
@@ -132,7 +138,9 @@ class OpenPipes(Step[Birth], frozen=True):
     stdin: bool
 
     def describe(self) -> str:
-        return f"make pipes for {'stdin, ' if self.stdin else ''}stdout and stderr{'' if self.stdin else '; stdin is /dev/null'}"
+        if self.stdin:
+            return "make pipes for stdin, stdout and stderr"
+        return "make pipes for stdout and stderr; stdin is /dev/null"
 
     def shell(self) -> str:
         return "mkfifo out err"

@@ -1,7 +1,7 @@
 """Cleaning up behind a monitor that was killed: what it held is gone with it, what it made is not.
 
-Without its monitor a container has nobody to read its output or to record its end, so it is ended, too, and recorded as killed
-(137). The process is named by pid *and* start time, and signalled through a pidfd: a reused pid is never hit.
+Without its monitor a container has nobody to read its output or to record its end, so it is ended, too, and recorded as
+killed (137). The process is named by pid *and* start time, and signalled through a pidfd: a reused pid is never hit.
 """
 
 import contextlib
@@ -48,8 +48,8 @@ def after(state: State) -> State:
     """The state of a container whose monitor was killed, in whatever state it was."""
     if not state.running:
         return msgspec.structs.replace(state, exit_code=state.exit_code or 137, error="its monitor was killed")
-    return msgspec.structs.replace(state, status=Status.EXITED, pid=0, start_time=0, exit_code=137, finished=time.time(),
-                                   error="its monitor was killed")
+    return msgspec.structs.replace(state, status=Status.EXITED, pid=0, start_time=0, exit_code=137,
+                                   finished=time.time(), error="its monitor was killed")
 
 
 def kill(state: State) -> None:

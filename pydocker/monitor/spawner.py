@@ -1,8 +1,8 @@
 """The spawner: a thin, single-threaded process with everything imported that monitors need, which forks them.
 
-Starting Python and importing takes 40 ms, forking a warm process one; and a process with threads (the server) must
-not fork and go on in Python. Its executable is a read-only mount of the interpreter (SECURITY R5): what is forked from it can
-become a container without having been a writable file.
+Starting Python and importing takes 40 ms, forking a warm process one; and a process with threads (the server) must not
+fork and go on in Python. Its executable is a read-only mount of the interpreter (SECURITY R5): what is forked from it
+can become a container without having been a writable file.
 
 `Spawner` is the server's handle, `main` the process. When either dies, running containers and their monitors go on.
 """
@@ -45,7 +45,10 @@ class Spawn(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Spawner:
-    """The server's handle. May be used by several threads. `log` gets what the spawner and the monitors have to complain about."""
+    """The server's handle.
+
+    May be used by several threads. `log` gets what the spawner and the monitors have to complain about.
+    """
 
     def __init__(self, log: Path) -> None:
         self._log = log

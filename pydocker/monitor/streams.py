@@ -1,7 +1,7 @@
 """The standard streams of one process (the container's, or an exec session's): pipes, or a terminal.
 
-Output goes to the log and to every client that wants it; input comes from the clients. Everything is non-blocking. When a
-client has fallen too far behind (see backlog.py), reading stops until it has caught up: then the process waits, as it
+Output goes to the log and to every client that wants it; input comes from the clients. Everything is non-blocking. When
+a client has fallen too far behind (see backlog.py), reading stops until it has caught up: then the process waits, as it
 would for a slow terminal.
 """
 
@@ -23,7 +23,10 @@ Sink = Callable[[int, bytes], None]
 
 
 class Streams:
-    """Our ends. `outputs` maps descriptors to stream numbers; `sink` sees all output, and `b""` at the end of a stream."""
+    """Our ends.
+
+    `outputs` maps descriptors to stream numbers; `sink` sees all output, and `b""` at the end of a stream.
+    """
 
     def __init__(self, loop: Loop, *, stdin: int | None, outputs: Mapping[int, int], tty: bool,
                  sink: Sink) -> None:
@@ -51,7 +54,10 @@ class Streams:
         self._ended = then
 
     def _rewatch(self) -> None:
-        """Watch each descriptor for exactly what can be done with it now. A terminal is one descriptor for both ways."""
+        """Watch each descriptor for exactly what can be done with it now.
+
+        A terminal is one descriptor for both ways.
+        """
         for fd in self._outputs:
             events = (0 if self._paused else READ) | (WRITE if fd == self._stdin and self._input else 0)
             if events:
@@ -110,7 +116,10 @@ class Streams:
             self._ended()
 
     def drain(self) -> None:
-        """Read what is there: everything that the process wrote before it ended. What descendants write later is not waited for."""
+        """Read what is there:
+
+        everything that the process wrote before it ended. What descendants write later is not waited for.
+        """
         self._paused = False
         for fd in tuple(self._outputs):
             while self._read(fd):
@@ -187,7 +196,8 @@ class Streams:
 
 
 def pipes(stdin: bool) -> tuple[tuple[int, int, int], int | None, dict[int, int]]:
-    """Pipes for a process: its three ends, our end of its input (without `stdin` it reads /dev/null), our ends of its output.
+    """Pipes for a process: its three ends, our end of its input (without `stdin` it reads /dev/null), our ends of its
+    output.
 
     Pipes and not sockets, because programs open /dev/stdout, which fails on a socket (ENXIO).
     """

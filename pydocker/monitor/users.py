@@ -1,8 +1,9 @@
-"""Which numbers a container's user has: `name`, `uid`, `name:group`, `uid:gid`, by the image's own passwd and group files.
+"""Which numbers a container's user has: `name`, `uid`, `name:group`, `uid:gid`, by the image's own passwd and group
+files.
 
-The files are an image's, so they are read as hostile bytes: opened inside the root by the kernel (openat2), only if they
-are regular (a FIFO would hang us, CVE-2024-9676), never more than a megabyte (CVE-2026-47262), and never through NSS,
-which would load libraries and ask directories of the host (CVE-2019-14271).
+The files are an image's, so they are read as hostile bytes: opened inside the root by the kernel (openat2), only if
+they are regular (a FIFO would hang us, CVE-2024-9676), never more than a megabyte (CVE-2026-47262), and never through
+NSS, which would load libraries and ask directories of the host (CVE-2019-14271).
 
 What consists of digits is a number and never a name: a passwd line `1000:x:0:0` must not make `USER 1000` root
 (CVE-2016-3697), nor may a number that is too large become a name (CVE-2024-40635).
@@ -30,6 +31,9 @@ class Identity:
     gid: int
     groups: tuple[int, ...]
     home: str
+
+
+ROOT = Identity(0, 0, (0,), "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,10 @@ def identify(user: str, extra: tuple[str, ...], accounts: list[Account], groups:
     """The pure half of `resolve`."""
     who, _, group = user.partition(":")
     account = _account(who, accounts)
+    supplementary = [found.gid for found in groups if account.name and account.name in found.members]
+    gid = account.gid
     if group:
-        gid, supplementary = _group(group, groups), ()
-    else:
-        gid = account.gid
-        supplementary = tuple(found.gid for found in groups if account.name and account.name in found.members)
+        gid, supplementary = _group(group, groups), []
     added = tuple(_group(name, groups) for name in extra)
     return Identity(account.uid, gid, tuple(dict.fromkeys((gid, *supplementary, *added))), account.home)
 

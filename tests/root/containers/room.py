@@ -84,7 +84,9 @@ class Room:
         return Containers(self.paths, self.config, self.images, self.images.layers, self.spawner)
 
     def close(self) -> None:
-        """Remove everything; whatever file is left behind then is a leak, and whatever a monitor complained about a bug."""
+        """Remove everything; whatever file is left behind then is a leak, and whatever a monitor complained about a
+        bug.
+        """
         self.clear()
         self.spawner.close()
         wait_until(lambda: not self.left(), lambda: f"left behind: {self.left()}")
@@ -125,7 +127,8 @@ class Room:
 
     def exec(self, id: str, *argv: str, **config: Any) -> tuple[str, Terminal]:
         """Start a session, attached."""
-        session = self.containers.exec_create(id, ExecConfig(cmd=argv, attach_stdout=True, attach_stderr=True, **config))
+        asked = ExecConfig(cmd=argv, attach_stdout=True, attach_stderr=True, **config)
+        session = self.containers.exec_create(id, asked)
         ours, theirs = self._pair()
         with theirs:
             self.containers.exec_start(session, detach=False, tty=bool(config.get("tty")),

@@ -18,12 +18,12 @@ def test_a_container_from_start_to_end(any_room: Room) -> None:
     assert (ended.code, ended.out, ended.err) == (7, b"out\n", b"err\n")
 
 
-@pytest.mark.parametrize(("command", "code"), [("kill -9 $$", 137), ("kill -TERM $$; sleep 9", 0), ("exit 255", 255), ("true", 0)])
+@pytest.mark.parametrize(("command", "code"), [
+    ("true", 0), ("exit 255", 255),
+    # A child, because init of a pid namespace is not hit by its own signals (pid_namespaces(7)).
+    ("sh -c 'kill -9 $$'; exit $?", 137), ("sh -c 'kill $$; sleep 9'; exit $?", 143),
+])
 def test_exit_codes(room: Room, command: str, code: int) -> None:
-    # Init of a pid namespace ignores the signals that it has no handler for, even its own: so do all engines.
-    if "kill" in command:
-        command = f"sh -c '{command}'; exit $?"
-        code = {137: 137, 0: 143}[code]
     assert room.run("sh", "-c", command).code == code
 
 
@@ -112,8 +112,8 @@ def test_a_name_in_use(room: Room) -> None:
     id = room.create("true", name="web")
     error = fails(lambda: room.create("true", name="web"))
     assert isinstance(error, Conflict)
-    assert str(error) == (f'Conflict. The container name "/web" is already in use by container "{id}". You have to remove '
-                          "(or rename) that container to be able to reuse that name.")
+    assert str(error) == (f'Conflict. The container name "/web" is already in use by container "{id}". You have to '
+                          "remove (or rename) that container to be able to reuse that name.")
     room.containers.remove("web")
     room.create("true", name="web")
 
@@ -130,8 +130,8 @@ def test_rename(room: Room) -> None:
 def test_a_running_one_is_not_removed(room: Room) -> None:
     id = room.start("sleep", "100")
     error = fails(lambda: room.containers.remove(id))
-    assert str(error) == (f"You cannot remove a running container {id}. Stop the container before attempting removal or "
-                          "force remove")
+    assert str(error) == (f"You cannot remove a running container {id}. Stop the container before attempting "
+                          "removal or force remove")
     room.containers.remove(id, force=True)
     assert isinstance(fails(lambda: room.containers.get(id)), NotFound)
 
@@ -228,7 +228,9 @@ def test_users(room: Room, user: str, expected: str) -> None:
     assert room.run("id", user=user).out.decode().strip() == expected
 
 
-@pytest.mark.parametrize("user", ["nobody-here", "4294967296", "2147483648", "-1", "1x", "+1", " 1", "user:nogroup-here"])
+@pytest.mark.parametrize("user", [
+    "nobody-here", "4294967296", "2147483648", "-1", "1x", "+1", " 1", "user:nogroup-here",
+])
 def test_users_that_are_not(room: Room, user: str) -> None:
     id = room.create("id", user=user)
     error = fails(lambda: room.containers.start(id))
@@ -252,15 +254,18 @@ def test_files_of_the_engine_in_etc(room: Room) -> None:
 
 
 def test_what_a_read_only_root_forbids(room: Room) -> None:
-    ended = room.run("sh", "-c", "echo x >/file; echo $?; echo x >/dev/shm/file && echo shm", host=HostConfig(readonly_rootfs=True))
+    script = "echo x >/file; echo $?; echo x >/dev/shm/file && echo shm"
+    ended = room.run("sh", "-c", script, host=HostConfig(readonly_rootfs=True))
     assert ended.out == b"1\nshm\n"
 
 
 def test_capabilities_and_no_new_privileges(room: Room) -> None:
     host = HostConfig(cap_drop=("ALL",), cap_add=("CHOWN",), security_opt=("no-new-privileges",))
-    out = room.run("grep", "-E", "CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs", "/proc/self/status", host=host).out.decode().split()
+    wanted = "CapEff|CapBnd|CapInh|CapAmb|NoNewPrivs"
+    out = room.run("grep", "-E", wanted, "/proc/self/status", host=host).out.decode().split()
     assert dict(zip(out[::2], out[1::2], strict=True)) == {
-        "CapInh:": "0" * 16, "CapEff:": "0" * 15 + "1", "CapBnd:": "0" * 15 + "1", "CapAmb:": "0" * 16, "NoNewPrivs:": "1"}
+        "CapInh:": "0" * 16, "CapEff:": "0" * 15 + "1", "CapBnd:": "0" * 15 + "1", "CapAmb:": "0" * 16,
+        "NoNewPrivs:": "1"}
 
 
 def test_the_hosts_network_and_none(room: Room) -> None:

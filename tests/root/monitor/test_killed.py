@@ -1,4 +1,7 @@
-"""SIGKILL to the server, the spawner, a monitor, an init process: the next question gets the truth, and nothing is left."""
+"""SIGKILL to the server, the spawner, a monitor, an init process:
+
+the next question gets the truth, and nothing is left.
+"""
 
 import os
 import signal

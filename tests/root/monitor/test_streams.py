@@ -76,8 +76,8 @@ def test_nobody_reads_the_input(room: Room) -> None:
 
 
 def test_a_terminal(any_room: Room) -> None:
-    id = any_room.create("sh", "-c", "stty size; trap 'stty size; exit 7' WINCH; echo ready; while :; do sleep 0.05; done",
-                         tty=True, open_stdin=True)
+    script = "stty size; trap 'stty size; exit 7' WINCH; echo ready; while :; do sleep 0.05; done"
+    id = any_room.create("sh", "-c", script, tty=True, open_stdin=True)
     terminal = any_room.attach(id, stdin=True)
     any_room.containers.start(id)
     terminal.until(b"ready")
@@ -89,7 +89,8 @@ def test_a_terminal(any_room: Room) -> None:
 
 
 def test_ctrl_c_goes_to_the_program(room: Room) -> None:
-    id = room.create("sh", "-c", "trap 'exit 5' INT; echo ready; while :; do sleep 0.05; done", tty=True, open_stdin=True)
+    script = "trap 'exit 5' INT; echo ready; while :; do sleep 0.05; done"
+    id = room.create("sh", "-c", script, tty=True, open_stdin=True)
     terminal = room.attach(id, stdin=True)
     room.containers.start(id)
     terminal.until(b"ready")
@@ -125,7 +126,8 @@ def test_attach_replays_the_log(room: Room) -> None:
 
 def test_a_slow_client_holds_up_neither_the_log_nor_others(room: Room) -> None:
     size = 20_000_000
-    id = room.create("sh", "-c", f"yes {'x' * 100} | head -c {size}", host=HostConfig(log_config=LogConfig(config={"max-size": "100m"})))
+    host = HostConfig(log_config=LogConfig(config={"max-size": "100m"}))
+    id = room.create("sh", "-c", f"yes {'x' * 100} | head -c {size}", host=host)
     slow, quick = room.attach(id), room.attach(id)
     room.containers.start(id)
     assert len(frames(quick.rest())[1]) == size
