@@ -50,7 +50,7 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
     """
     wanted = reference.with_default_tag()
     chosen = select(repository, wanted, platform)
-    # Not before the registry has answered for the image: a pull that fails earlier is an error with a status, no stream.
+    # Not before the registry has answered for the image: a pull that fails earlier is an error, and no stream.
     tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
     names = _names(wanted, chosen.answered)
     store.make()

@@ -8,6 +8,7 @@ import msgspec
 from pydocker.model.container import Config, Container, ExecSession, HostConfig, State, Status
 from pydocker.paths import Paths
 from pydocker.wire.times import rfc3339, span
+from runtime.spec.defaults import MASKED_PATHS, READONLY_PATHS
 
 Shape = dict[str, object]
 
@@ -94,7 +95,8 @@ def _config(config: Config, image: str) -> Shape:
 
 
 def _host(host: HostConfig) -> Shape:
-    return {**_HOST_ZEROS, **msgspec.to_builtins(host)}
+    hidden = ((), ()) if host.privileged else (MASKED_PATHS, READONLY_PATHS)
+    return {**_HOST_ZEROS, "MaskedPaths": hidden[0], "ReadonlyPaths": hidden[1], **msgspec.to_builtins(host)}
 
 
 def _graph(layers: tuple[str, ...], paths: Paths, directory: str) -> Shape:
