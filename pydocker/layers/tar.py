@@ -99,12 +99,21 @@ class Reader:
         return memoryview(piece)
 
     def _skip(self) -> None:
-        """Pass over what is left of the current entry."""
-        left = self._left + self._padding
+        """Pass over what is left of the current entry.
+
+        The padding of the last one may be missing, and the blocks of zeros too: `umoci insert` does not close its
+        writer, and Go's reader takes that for the end.
+        """
+        left, padding = self._left + self._padding, self._padding
         self._left = self._padding = 0
         while left > len(self._view):
             left -= len(self._view)
-            self._view = self._refill()
+            piece = next(self._pieces, None)
+            if piece is None and left > padding:
+                raise ArchiveError(_CUT)
+            self._view = memoryview(piece or b"")
+            if piece is None:
+                return
         self._view = self._view[left:]
 
     def _take(self, size: int) -> bytes:

@@ -78,6 +78,19 @@ def test_an_archive_may_end_without_its_zeros() -> None:
     assert read(b"") == []
 
 
+@pytest.mark.parametrize("size", [1, 100, 511, 512, 700, 1023])
+def test_an_archive_may_end_without_the_last_padding(size: int) -> None:
+    """As `umoci insert` leaves it, and Go's reader takes it; a missing byte of content is something else."""
+    data = made(info("a", size=700), info("b", size=size), format=tarfile.USTAR_FORMAT)
+    end = 512 + 1024 + 512 + size
+    assert [(entry.path, len(content)) for entry, content in read(data[:end], 64)] == [(b"a", 700), (b"b", size)]
+    reader = tar.Reader(iter([data[:end]]))
+    assert [entry.path for entry in reader] == [b"a", b"b"]
+    for cut in (end - 1, 512 + 699):
+        with pytest.raises(ArchiveError, match="unexpected end of archive"):
+            list(tar.Reader(iter([data[:cut]])))
+
+
 @pytest.mark.parametrize("content", [b"x", b"5 a=b", b"0 a=b\n", b"99 a=b\n", b"6 a=b\nrest", b"-6 a=b\n", b"5 ab\n",
                                      b"5 =b\n", b"9" * 30 + b" a=b\n", b" a=b\n"])
 def test_malformed_records(content: bytes) -> None:
