@@ -21,8 +21,7 @@ ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 for pair in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${pair%%:*}" "$root/dev/${pair#*:}"; done
 
-# The same hierarchies as outside, seen from the new cgroup namespace. On v2 the processes leave the namespace's root
-# for a leaf: a cgroup that hands controllers to its children must be without processes (cgroups(7)).
+# The same hierarchies as outside, seen from the new cgroup namespace.
 awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) ~ /^cgroup2?$/) print $5, $(i + 1), $(i + 3) }' /proc/self/mountinfo \
     >"$work/mounts"
 while read -r point kind options; do
@@ -32,10 +31,6 @@ while read -r point kind options; do
     mkdir -p "$root$point"
     if [ "$kind" = cgroup2 ]; then
         mount -t cgroup2 cgroup2 "$root$point"
-        mkdir "$root$point/processes"
-        while read -r process; do
-            echo "$process" >"$root$point/processes/cgroup.procs" || true
-        done <"$root$point/cgroup.procs"
     else
         mount -t cgroup -o "${options#rw,}" cgroup "$root$point"
     fi

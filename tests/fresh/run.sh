@@ -95,10 +95,20 @@ hierarchies | while read -r hierarchy; do
 done
 hierarchies >"$work/hierarchies"
 
-export root source work name
+# On v2 the processes leave the namespace's root for a leaf: a cgroup that hands controllers to its children has to be
+# without processes (cgroups(7)). All but the network is new then.
+# shellcheck disable=SC2016
+leave_root='
+    while read -r hierarchy; do
+        [ -e "$hierarchy/cgroup.controllers" ] || continue
+        mkdir "$hierarchy/$name/processes"
+        echo $$ >"$hierarchy/$name/processes/cgroup.procs"
+    done <"$work/hierarchies"
+    exec unshare --mount --propagation private --pid --fork --kill-child --uts --ipc "$0"'
+
 env -i $(tr '\n' ' ' <"$work/environment") root="$root" source="$source" work="$work" name="$name" \
     TARGETS="${TARGETS:-demo test}" \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     sh -c 'while read -r hierarchy; do echo $$ >"$hierarchy/$name/cgroup.procs"; done <"$work/hierarchies"
-           exec unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup "$0"' \
+           exec unshare --cgroup sh -c "$0" "$1"' "$leave_root" \
     "$here/inside.sh"
