@@ -6,8 +6,8 @@ from typing import Protocol
 
 from pydocker.api import filters
 from pydocker.api.attaching import Attaching
-from pydocker.api.exchange import Request, Response, Result, reply
-from pydocker.api.router import Routes, no_content
+from pydocker.api.exchange import Request, Response, Result, no_content, reply
+from pydocker.api.router import Routes
 from pydocker.errors import InvalidParameter, NotFound, NotSupported
 from pydocker.model.container import Config, Container, ContainerId, HostConfig
 from pydocker.model.image import Image

@@ -143,6 +143,11 @@ def reply(value: object, status: int = 200) -> Response:
     return Response(status, msgspec.json.encode(value) + b"\n", JSON)
 
 
+def no_content() -> Response:
+    """Done, and nothing to say."""
+    return Response(204)
+
+
 def failure(error: PydockerError) -> Response:
     """Docker's shape for every error: `{"message": …}`; 304 has no body."""
     if error.status == 304:

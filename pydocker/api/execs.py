@@ -53,14 +53,17 @@ def start(backend: Backend, request: Request) -> Result:
         backend.containers.exec_start(session.id, detach=True, tty=body.tty)
         return Response()
 
+    # Whether it has a terminal was decided when it was created: the bytes are framed by that, so is what is said here.
+    config = session.config
+
     def take(switch: Callable[[], Hijacked]) -> None:
-        config, hijacked = session.config, switch()
-        with hijacked.socket, reported(hijacked, body.tty):
+        hijacked = switch()
+        with hijacked.socket, reported(hijacked, config.tty):
             attachment = Attachment(hijacked.socket, hijacked.leftover, config.attach_stdin, config.attach_stdout,
                                     config.attach_stderr, detach_keys=config.detach_keys)
-            backend.containers.exec_start(session.id, detach=False, tty=body.tty, attachment=attachment)
+            backend.containers.exec_start(session.id, detach=False, tty=config.tty, attachment=attachment)
 
-    return Upgrade(content_type(request, body.tty), take)
+    return Upgrade(content_type(request, config.tty), take)
 
 
 def resize(backend: Backend, request: Request) -> Result:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
-from pydocker.api.exchange import NEWEST, OLDEST, Request, Response, Result, Version, failure
+from pydocker.api.exchange import NEWEST, OLDEST, Request, Result, Version, failure
 from pydocker.errors import InvalidParameter, NotFound, PydockerError
 
 Backend = TypeVar("Backend")
@@ -90,8 +90,3 @@ def _dotted(version: Version) -> str:
 def _pattern(path: str) -> re.Pattern[str]:
     pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
     return re.compile(re.sub(r"\\\{(\w+):\\\*\\\}", r"(?P<\1>.+)", pattern))
-
-
-def no_content() -> Response:
-    """Done, and nothing to say."""
-    return Response(204)
