@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
-from isal import isal_zlib
 
 from pydocker.errors import InvalidParameter
 from pydocker.images import leases
 from pydocker.images.changes import changed
 from pydocker.images.store import ImageStore
-from pydocker.layers.compression import Compression, decompress, detect
+from pydocker.layers.compression import Compression, decompress, detect, gzipped
 from pydocker.layers.workers import Workers
 from pydocker.model import platform
 from pydocker.model.digest import Digest
@@ -36,7 +35,6 @@ from pydocker.storage.blobs import BlobDraft
 
 _VERBATIM = {Compression.GZIP: OCI_LAYER_GZIP, Compression.ZSTD: OCI_LAYER_ZSTD}
 _MAGIC = 6  # bytes that tell the compression
-_LEVEL = 1  # of igzip: 540 MB/s
 
 
 def import_(store: ImageStore, stream: Iterable[bytes], reference: Reference | None = None,
@@ -73,17 +71,10 @@ def _save(stream: Iterable[bytes], blob: BlobDraft, more: Callable[[], None]) ->
     start = source.read(_MAGIC)
     media_type = _VERBATIM.get(detect(start))
     source.push(start)
-    for piece in source.pieces() if media_type else _gzipped(decompress(source.read)):
+    for piece in source.pieces() if media_type else gzipped(decompress(source.read)):
         blob.write(piece)
         more()
     return media_type or OCI_LAYER_GZIP
-
-
-def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    packer = isal_zlib.compressobj(_LEVEL, wbits=31)
-    for piece in pieces:
-        yield packer.compress(piece)
-    yield packer.flush()
 
 
 class _Stream:
