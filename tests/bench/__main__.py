@@ -29,7 +29,8 @@ def main(argv: list[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("only root can start these engines: sudo make bench", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     leaks.isolate_mounts()
     try:
         with ExitStack() as everything:
@@ -38,6 +39,13 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted; everything that was started is ended", file=sys.stderr)
         return 130
     return 0
+
+
+def stop(number: int, frame: object) -> None:
+    """End what was started, once: a second Ctrl-C must not break into that."""
+    for later in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(later, signal.SIG_IGN)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def arguments(argv: list[str] | None) -> argparse.Namespace:
