@@ -63,7 +63,7 @@ class Transfers:
             return _unpacked(layer, job, bar)
 
     def _fetch(self, layer: Layer, draft: Draft | None, bar: Bar) -> Result | None:
-        with self._blobs.draft() as blob, contextlib.ExitStack() as stack:
+        with self._blobs.draft(layer.blob.digest) as blob, contextlib.ExitStack() as stack:
             job = None if draft is None else stack.enter_context(self._job(draft, blob.path))
             self._download(layer, blob, job, bar)
             self._blobs.commit(blob)
@@ -79,9 +79,7 @@ class Transfers:
                 if job is not None:
                     job.more()
                 bar.move("Downloading", blob.size)
-        bar.say("Verifying Checksum")
-        if blob.digest != layer.blob.digest:
-            raise Unavailable(f"filesystem layer verification failed for digest {layer.blob.digest}")
+        bar.say("Verifying Checksum")  # done: the iteration would have raised
 
     @contextlib.contextmanager
     def _job(self, draft: Draft, blob: Path) -> Iterator[Job]:

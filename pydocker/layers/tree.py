@@ -18,17 +18,14 @@ import shutil
 import stat
 from collections.abc import Iterator
 
+from pydocker.layers.attributes import finish, give, give_name, is_whiteout, set_opaque
 from pydocker.layers.limits import MOST_DEPTH, ArchiveError
 from pydocker.layers.tar import Entry
 from runtime.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
 
-OPAQUE = "trusted.overlay.opaque"  # overlayfs.rst, "whiteouts and opaque directories"
 _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV
 _MOST_PARENTS = 64
 _PARENT = os.O_PATH | os.O_DIRECTORY
-# other labels name the policy of the machine that packed them; overlayfs' own would steer this machine's mount
-_KEPT_XATTRS = (b"user.", b"trusted.", b"security.capability", b"system.posix_acl_")
-_REFUSED_XATTRS = (b"trusted.overlay.", b"user.overlay.")
 
 
 def split(path: bytes, *, what: str = "path") -> tuple[bytes, bytes]:
@@ -138,22 +135,20 @@ class Tree:
                 self._remove(fd, name, there)
                 os.mkdir(name, 0o700, dir_fd=fd)
                 if is_whiteout(there):
-                    self._set_opaque(fd, name)
+                    set_opaque(fd, name)
         self._directories[path] = entry
 
     def file(self, above: bytes, name: bytes, entry: Entry, content: Iterator[memoryview]) -> None:
-        """Make a regular file. The owner comes before the mode, which a change of owner strips of setuid (chown(2))."""
+        """Make a regular file."""
         fd = self._create(above, name, entry.mode & 0o777)
         try:
             for piece in content:
                 while piece:
                     piece = piece[os.write(fd, piece):]
-            if (entry.uid, entry.gid) != self._mine or entry.mode & 0o7000:
-                os.fchown(fd, entry.uid, entry.gid)
-                os.fchmod(fd, entry.mode)
-            if entry.xattrs:
-                _set_xattrs(fd, entry)
-            os.utime(fd, ns=(entry.mtime, entry.mtime))
+            if (entry.uid, entry.gid) == self._mine and not entry.mode & 0o7000:
+                finish(fd, entry)  # a new file is ours already, as no directory here has its setgid bit yet
+            else:
+                give(fd, entry)
         finally:
             os.close(fd)
 
@@ -170,15 +165,13 @@ class Tree:
         """Make a symbolic link; what it says is never looked at."""
         fd = self._room(above, name)
         os.symlink(entry.link, name, dir_fd=fd)
-        self._attributes(fd, name, entry)
+        give_name(fd, name, entry)
 
     def node(self, above: bytes, name: bytes, entry: Entry, kind: int) -> None:
         """Make a device (`kind` is S_IFCHR or S_IFBLK) or a FIFO (S_IFIFO)."""
         fd = self._room(above, name)
         os.mknod(name, kind | 0o600, os.makedev(entry.major, entry.minor), dir_fd=fd)
-        os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
-        os.chmod(name, entry.mode, dir_fd=fd)  # follows links, but this was made a moment ago and is none
-        self._attributes(fd, name, entry)
+        give_name(fd, name, entry)
 
     def hard_link(self, above: bytes, name: bytes, entry: Entry) -> None:
         """Give a file of this layer another name. Its attributes came with the first one, and stay."""
@@ -200,21 +193,13 @@ class Tree:
             os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=fd)
         except FileExistsError:
             if stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                self._set_opaque(fd, name)
+                set_opaque(fd, name)
 
     def opaque(self, path: bytes) -> None:
         """Hide all that the layers below have in the directory `path`."""
-        self._set_opaque(self.parent(path), b".")
+        set_opaque(self.parent(path), b".")
 
     # -- how ---------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _set_opaque(parent: int, name: bytes) -> None:
-        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        try:
-            os.setxattr(fd, OPAQUE, b"y")
-        finally:
-            os.close(fd)
 
     def _room(self, above: bytes, name: bytes) -> int:
         """The parent in which `name` can be made now: whatever had that name is removed."""
@@ -247,13 +232,6 @@ class Tree:
                 os.close(fd)
                 del self._parents[path]
 
-    @staticmethod
-    def _attributes(fd: int, name: bytes, entry: Entry) -> None:
-        os.chown(name, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
-        for key, value in _wanted(entry):
-            os.setxattr(b"/proc/self/fd/%d/%s" % (fd, name), key, value, follow_symlinks=False)
-        os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=fd, follow_symlinks=False)
-
     def finish(self) -> list[bytes]:
         """Give the directories their attributes, the deepest first; returns the implied ones, without any."""
         self._keep_only(-1)
@@ -265,26 +243,7 @@ class Tree:
             fd = openat2(self._root, path or b".", os.O_RDONLY | os.O_DIRECTORY,
                          resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
             try:
-                os.fchown(fd, entry.uid, entry.gid)
-                os.fchmod(fd, entry.mode)
-                _set_xattrs(fd, entry)
-                os.utime(fd, ns=(entry.mtime, entry.mtime))
+                give(fd, entry)
             finally:
                 os.close(fd)
         return implied
-
-
-def is_whiteout(there: os.stat_result) -> bool:
-    """A character device 0:0 is overlayfs' whiteout."""
-    return stat.S_ISCHR(there.st_mode) and there.st_rdev == 0
-
-
-def _wanted(entry: Entry) -> Iterator[tuple[bytes, bytes]]:
-    for key, value in entry.xattrs.items():
-        if key.startswith(_KEPT_XATTRS) and not key.startswith(_REFUSED_XATTRS):
-            yield key, value
-
-
-def _set_xattrs(fd: int, entry: Entry) -> None:
-    for key, value in _wanted(entry):
-        os.setxattr(fd, key, value)

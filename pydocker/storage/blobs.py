@@ -21,12 +21,15 @@ _DRAFT = "blob-"
 
 
 class BlobDraft:
-    """A blob in the making, which vanishes unless it was committed. A context manager; `write` hashes as it goes."""
+    """A blob in the making, which vanishes unless it was committed. A context manager.
 
-    def __init__(self, temporary: Path) -> None:
+    `write` hashes as it goes, unless the digest is `known`: then whoever brings the bytes has verified them.
+    """
+
+    def __init__(self, temporary: Path, known: Digest | None = None) -> None:
         self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
         self.size = 0
-        self._hash = hashlib.sha256()
+        self._known, self._hash = known, hashlib.sha256()
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
@@ -41,7 +44,8 @@ class BlobDraft:
 
     def write(self, piece: bytes) -> None:
         """Append; on disk that is full, OSError."""
-        self._hash.update(piece)
+        if self._known is None:
+            self._hash.update(piece)
         self.size += len(piece)
         view = memoryview(piece)
         while view:
@@ -49,8 +53,8 @@ class BlobDraft:
 
     @property
     def digest(self) -> Digest:
-        """Of everything written so far."""
-        return Digest("sha256:" + self._hash.hexdigest())
+        """Of everything written."""
+        return self._known or Digest("sha256:" + self._hash.hexdigest())
 
     def sync(self) -> None:
         """On disk, when this returns."""
@@ -80,9 +84,9 @@ class Blobs:
             raise PydockerError(f"damaged blob {self.path(name)}: its content has another digest")
         return content
 
-    def draft(self) -> BlobDraft:
+    def draft(self, known: Digest | None = None) -> BlobDraft:
         """Begin a blob."""
-        return BlobDraft(self._temporary)
+        return BlobDraft(self._temporary, known)
 
     def commit(self, draft: BlobDraft) -> Digest:
         """Give the draft its name. The caller has synced it, or syncs the file system before it refers to it."""
