@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pydocker.model.container import ContainerId
+from pydocker.monitor.attach import AttachRequest
 from runtime.spec import Spec
 
 FILE = "launch.json"
@@ -77,3 +78,15 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def bundle(self) -> Path:
         return self.run_path / BUNDLE
+
+
+class Spawn(msgspec.Struct, frozen=True, array_like=True):
+    """Make a monitor for the container in `run`: to start it, or to clean up after a monitor that was killed.
+
+    Descriptors: the server's end for the reply, monitor.lock (held), the clients', the waits'.
+    """
+
+    run: str
+    clients: tuple[AttachRequest, ...] = ()
+    waits: tuple[bool, ...] = ()
+    clean: bool = False

@@ -244,7 +244,8 @@ def preparation(launch: Launch) -> tuple[Step[Birth], ...]:
     plain = (OpenPipes(launch.open_stdin), Create(launch.id, bundle))
     return (
         OwnMounts(launch.mount_point),
-        MountOverlay(lower=launch.lower, upper=str(launch.upper), work=str(launch.work), target=rootfs),
+        MountOverlay(lower=launch.lower, upper=str(launch.upper), work=str(launch.work), target=rootfs,
+                     volatile=launch.auto_remove),
         WorkingDirectory(rootfs, launch.spec.process.cwd),
         ResolveUser(rootfs, launch.user, launch.groups),
         WriteBundle(bundle, launch.spec),

@@ -7,7 +7,6 @@ gets ENOENT. What a crash leaves under `tmp/` is swept when the engine starts; a
 import contextlib
 import itertools
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def delete_tree(path: Path) -> None:
     overlayfs leaves `work/work` with mode 0, which root may enter nevertheless (CAP_DAC_OVERRIDE).
     """
     with contextlib.suppress(FileNotFoundError), _opened(path) as top:
-        fresh = (f".{secrets.token_hex(8)}" for _ in itertools.count())
+        fresh = (f".{os.urandom(8).hex()}" for _ in itertools.count())
         pending = _empty(top, top, fresh)
         while pending:
             name = pending.pop()
