@@ -57,6 +57,7 @@ def test_a_wait_is_answered_before_it_is_over(running: Running) -> None:
 
 def test_a_client_that_hangs_up_ends_its_wait(running: Running) -> None:
     id = detached(running, "sleep")
+    until(lambda: not running.server._connections)
     before = threading.active_count()
     for _ in range(20):
         client = http.Client(running.connect())
@@ -84,6 +85,8 @@ def test_a_client_that_hangs_up_ends_its_pull(running: Running) -> None:
 
 
 def test_many_attached_clients_leave_nothing_behind(running: Running) -> None:
+    running.call("GET", "/_ping")  # the server has come up, and has all the descriptors that it keeps
+    until(lambda: not running.server._connections)
     fds, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
     for _ in range(50):
         id = running.call("POST", "/containers/create", {"Image": "busybox", "Cmd": ["echo", "x"]}).json["Id"]
