@@ -16,7 +16,6 @@ from pydocker.errors import Conflict, NotFound, NotModified, PydockerError
 from pydocker.model.container import Container, ContainerId
 from pydocker.monitor import remains
 from pydocker.monitor.attach import Attachment
-from pydocker.monitor.launch import LOCK
 from pydocker.storage import locks
 
 STOP_TIMEOUT = 10  # seconds, Docker's
@@ -71,13 +70,8 @@ class Lifecycle:
             answer(end.dup(), code)
 
     def take_away(self, container: Container, exit_code: int) -> None:
-        """Remove the files of a container that does not run, and tell whoever waits for that.
-
-        Its last monitor may have told of the end, and still be clearing the run directory: it holds its lock so long.
-        """
+        """Remove the files of a container that does not run, and tell whoever waits for that."""
         paths, record = self._store.paths, container.record
-        with contextlib.suppress(FileNotFoundError), locks.held(paths.container_run(record.id) / LOCK):
-            pass
         remains.remove(paths.container(record.id), paths.container_run(record.id), paths.names, paths.temporary)
         self._store.forget(record.id)
         self._pending.removed(record.id, exit_code)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pydocker.errors import PydockerError
-from pydocker.monitor.control import short_name
+from pydocker.monitor.control import receive_descriptors, short_name
 
 _PATIENCE = 10.0  # seconds; the runtime has sent it before its command returns
 
@@ -30,7 +30,7 @@ class Console:
             connection, _ = self._listener.accept()
             with connection:
                 connection.settimeout(_PATIENCE)
-                _, fds, _, _ = socket.recv_fds(connection, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+                _, fds = receive_descriptors(connection, 4096, 1)
         except OSError as error:
             raise PydockerError(f"console socket {self.path}: {error}") from error
         if len(fds) != 1:

@@ -13,6 +13,7 @@ JSON; the descriptors it speaks of travel beside it (SCM_RIGHTS).
 import contextlib
 import os
 import socket
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -93,7 +94,7 @@ def send(to: socket.socket, message: msgspec.Struct, fds: Sequence[int] = ()) ->
 def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[int]]:
     """One message (None: the peer is gone) and its descriptors, close-on-exec. Raises msgspec.MsgspecError."""
     try:
-        content, fds, _, _ = socket.recv_fds(connection, LARGEST, _FDS, socket.MSG_CMSG_CLOEXEC)
+        content, fds = receive_descriptors(connection, LARGEST, _FDS)
     except ConnectionResetError:  # gone as well: it ended before it had read what we sent
         return None, []
     if not content:
@@ -103,6 +104,20 @@ def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[in
     except msgspec.MsgspecError:
         close(fds)
         raise
+
+
+def receive_descriptors(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Up to `size` bytes and the descriptors that came along, close-on-exec.
+
+    (socket.recv_fds of Python 3.11 takes flags and drops them: its descriptors would reach every program.)
+    """
+    fds = array("i")
+    space = socket.CMSG_SPACE(most * fds.itemsize)
+    content, ancillary, _, _ = connection.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[:len(data) - len(data) % fds.itemsize])
+    return content, list(fds)
 
 
 def expect_done(connection: socket.socket, asked: str) -> None:

@@ -24,7 +24,7 @@ from pydocker.monitor import control, plan, remains
 from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.clients import Client
 from pydocker.monitor.execs import Execs, exit_code
-from pydocker.monitor.launch import EXECS, LOCK, Launch
+from pydocker.monitor.launch import EXECS, LOCK, SOCKET, Launch
 from pydocker.monitor.logreader import LogReader
 from pydocker.monitor.logwriter import LogWriter
 from pydocker.monitor.loop import READ, Loop
@@ -93,7 +93,7 @@ class Monitor:
         """Record and report that it could not be started. Its status stays what it was before."""
         code = error.exit_code if isinstance(error, StartFailed) else 128
         self._record(exit_code=code, error=str(error))
-        self._sweep_run()
+        remains.sweep(self.launch.run_path, keep=(EXECS, LOCK))
         self._unlock()
         self._answer(self._server, control.Failed(str(error), code, error.status))
 
@@ -229,17 +229,22 @@ class Monitor:
         self._streams.discard()
         self._stop_logging()
         oom_killed = self._oom_killed()
+        mounted = os.open(self.launch.rootfs, os.O_PATH | os.O_CLOEXEC)
         error = self._delete()
+        remains.sweep(self.launch.run_path, keep=(EXECS, LOCK, SOCKET))
         self._record(status=Status.EXITED, pid=0, start_time=0, exit_code=exit_code(self._status), error=error,
                      oom_killed=oom_killed, finished=time.time())
         self._tell(removed=False)
-        self._sweep_run()
         if self.launch.auto_remove:
             remains.remove(self.launch.data_path, self.launch.run_path, Path(self.launch.names),
                            Path(self.launch.temporary))
         self._tell(removed=True)
         self._streams.finish()
         self._retire()
+        # The overlay is out of sight, but alive by this descriptor: its last user syncs the file system below it, for
+        # up to half a second, which nobody but the next start needs to wait for.
+        os.close(mounted)
+        self._unlock()
 
     def _stop_logging(self) -> None:
         if self._log is not None:
@@ -269,23 +274,23 @@ class Monitor:
                 self._waits.remove(wait)
                 self._answer(wait[0], control.Ended(self.state.exit_code))
 
-    def _sweep_run(self) -> None:
-        """Leave nothing in the run directory but the exec sessions, whose exit codes may still be asked for."""
-        remains.sweep(self.launch.run_path, keep=(EXECS, LOCK))
-
     def _retire(self) -> None:
-        """From here on the container may be started again: what is left to do is only between us and slow clients."""
+        """Answer no more: what is left to do is only between us and slow clients."""
         for _ in range(2):  # who has connected just now gets an answer, too
             self.loop.turn(wait=False)
         self.loop.forget(self._listener.fileno())
         self._listener.close()
         for connection, _ in self._waits:
             connection.close()
-        self._unlock()
 
     def _unlock(self) -> None:
-        """Give the lock up, with its directory if that is all that is in it."""
-        if not os.path.exists(self.launch.run_path / EXECS):
+        """Give the lock up: it may be started again.
+
+        The directory goes, too, unless the exit codes of exec sessions are in it, for which somebody may still ask.
+        """
+        if os.path.exists(self.launch.run_path / EXECS):
+            remains.sweep(self.launch.run_path, keep=(EXECS, LOCK))
+        else:
             remains.delete_tree(self.launch.run_path)
         os.close(self._lock)
 

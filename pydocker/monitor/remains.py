@@ -45,19 +45,21 @@ def release_name(names: Path, name: str, id: str) -> None:
 
 def sweep(directory: Path, keep: Sequence[str]) -> None:
     """Delete everything in the directory but `keep`, and of these the directories that are empty."""
-    for entry in os.scandir(directory):
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name not in keep or not os.listdir(entry.path):
-                delete_tree(Path(entry.path))
-        elif entry.name not in keep:
-            os.unlink(entry.path)
+    with contextlib.suppress(FileNotFoundError):
+        for entry in os.scandir(directory):
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in keep or not os.listdir(entry.path):
+                    delete_tree(Path(entry.path))
+            elif entry.name not in keep:
+                _unlink(entry.path)
 
 
 def delete_tree(path: Path) -> None:
     """Delete a directory and all below it; one that is not there is fine. Links are not followed.
 
     The tree is a container's, so it may be deeper than any stack or path: each directory found inside is moved up
-    to the top before it is emptied. (shutil.rmtree recurses, with one descriptor for each level.)
+    to the top before it is emptied. (shutil.rmtree recurses, with one descriptor for each level.) Two may delete the
+    same tree: what the other one has deleted already is passed over.
     overlayfs leaves `work/work` with mode 0, which root may enter nevertheless (CAP_DAC_OVERRIDE).
     """
     with contextlib.suppress(FileNotFoundError), _opened(path) as top:
@@ -65,9 +67,10 @@ def delete_tree(path: Path) -> None:
         pending = _empty(top, top, fresh)
         while pending:
             name = pending.pop()
-            with _opened(name, top) as fd:
-                pending += _empty(fd, top, fresh)
-            os.rmdir(name, dir_fd=top)
+            with contextlib.suppress(FileNotFoundError):
+                with _opened(name, top) as fd:
+                    pending += _empty(fd, top, fresh)
+                os.rmdir(name, dir_fd=top)
         os.rmdir(path)
 
 
@@ -86,9 +89,15 @@ def _empty(fd: int, top: int, fresh: Iterator[str]) -> list[str]:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, directory in found:
         if not directory:
-            os.unlink(name, dir_fd=fd)
+            _unlink(name, fd)
             continue
         moved.append(name if fd == top else next(fresh))
         if fd != top:
-            os.rename(name, moved[-1], src_dir_fd=fd, dst_dir_fd=top)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(name, moved[-1], src_dir_fd=fd, dst_dir_fd=top)
     return moved
+
+
+def _unlink(name: str, at: int | None = None) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=at)
