@@ -51,8 +51,8 @@ umount --lazy /mnt/old
 unset root source work name
 
 echo 'cloning'
-git -c safe.directory='*' clone --quiet /mnt/source /root/pydocker
-cd /root/pydocker
+git -c safe.directory='*' clone --quiet /mnt/source /srv/pydocker
+cd /srv/pydocker
 for target in $TARGETS; do
     echo "make $target"
     make "$target" </dev/null

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import leaks
-from tests.engine import Engine
+from tests.engine import CHECKOUT, Engine
 
 HERE = Path(__file__).parent
 
@@ -71,6 +71,14 @@ def leak_check(scope: leaks.Scope, engines: list[Engine]) -> Iterator[None]:
     left = leaks.settled(before, scope)
     if left:
         pytest.fail("the test left the host changed:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def readable_checkout() -> Path:
+    """For tests that run its commands as somebody else than root."""
+    if any(not directory.stat().st_mode & 0o001 for directory in (CHECKOUT, *CHECKOUT.parents)):
+        pytest.skip("the checkout lies in a directory of root's, where nobody else can run it")
+    return CHECKOUT
 
 
 @pytest.fixture

@@ -3,22 +3,21 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
+from tests.root.runtime.conftest import COMMAND, Runtime
 
 
 @pytest.mark.parametrize("format", ["text", "json", "sh"])
-def test_it_needs_no_root_and_touches_nothing(runtime: Runtime, format: str) -> None:
+def test_it_needs_no_root_and_touches_nothing(runtime: Runtime, readable_checkout: Path, format: str) -> None:
     runtime.configure("sh", "-c", "echo 'it''s'")
     for path in (runtime.directory.parent, runtime.directory, runtime.bundle):
         path.chmod(0o755)
     command = [*COMMAND, "--root", str(runtime.root), "explain", "--bundle", str(runtime.bundle), "--format", format]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, user=65534, group=65534,
+    done = subprocess.run(command, cwd=readable_checkout, capture_output=True, text=True, user=65534, group=65534,
                           extra_groups=[], timeout=60, check=False)
-    if "No module named" in done.stderr or "ermission" in done.stderr:
-        pytest.skip("the interpreter's own files are not readable for others here")
     assert done.returncode == 0, done.stderr
     assert "pivot_root" in done.stdout and "unshare" in done.stdout
     assert not os.path.exists(runtime.root)
