@@ -12,13 +12,17 @@ import socket
 import sys
 from pathlib import Path
 
+import msgspec
+
 from pydocker.errors import PydockerError
+from pydocker.model.container import ExecSession, State
 from pydocker.monitor import control
 from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.launch import FILE, Launch, Spawn
 from pydocker.monitor.monitor import run
 from pydocker.monitor.reaper import sweep_up
 from pydocker.storage import documents
+from runtime import cli
 from runtime.linux import prctl
 
 
@@ -34,8 +38,7 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # monitors are not waited for (waitpid(2), ECHILD)
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.SIG_DFL)
-    gc.collect()
-    gc.freeze()  # a collection writes into every object: in a fork, into its own copy of every page
+    _warm_up()
     while True:
         message, fds = control.receive(connection, Spawn)
         if message is None:
@@ -44,6 +47,15 @@ def main() -> int:
             connection.close()
             _be_monitor(message, fds)
         control.close(fds)
+
+
+def _warm_up() -> None:
+    """Do here, once, what every monitor would do for itself."""
+    cli.preload()
+    for type in (Launch, State, ExecSession, control.Request, control.Reply):
+        msgspec.json.Decoder(type)  # msgspec studies a type at its first use, for up to a millisecond
+    gc.collect()
+    gc.freeze()  # a collection writes into every object: in a fork, into a copy of its own of every page
 
 
 def _be_monitor(message: Spawn, fds: list[int]) -> None:

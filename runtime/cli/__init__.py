@@ -37,6 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def preload() -> None:
+    """Import what the verbs may need: for a process whose forks call `main`, and are to find all of it there."""
+    import runtime.cli.verbs
+    import runtime.console
+    import runtime.create
+    import runtime.join
+    import runtime.lifecycle
+    import runtime.linux.interpreter  # noqa: F401
+
+
 def protect(words: Sequence[str]) -> None:
     """Go on from a read-only interpreter (CVE-2019-5736). Returns if this one is; raises OSError if it cannot be."""
     from runtime.linux.interpreter import bootstrap, exec_protected, protected
