@@ -44,6 +44,7 @@ def go(at: Outside) -> None:
     assert at.channel is not None
     at.channel.send(Go())
     at.channel.close()
+    at.reap()
     if at.console_socket >= 0:
         os.close(at.console_socket)
 

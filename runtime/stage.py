@@ -4,6 +4,7 @@
 that becomes the container's. Everything that can be known beforehand is in the steps.
 """
 
+import os
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -39,5 +40,12 @@ class Outside:
         self.become = become
         self.channel: Channel | None = None
         self.pid = 0
+        self.entrance = 0  # the process that forked `pid`, until it is reaped
         self.console_socket = -1
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)
+
+    def reap(self) -> None:
+        """Wait for the entrance. Its end takes some milliseconds, so this comes when all else is done."""
+        if self.entrance:
+            os.waitpid(self.entrance, 0)
+            self.entrance = 0

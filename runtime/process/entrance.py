@@ -74,6 +74,7 @@ class Enter(Step[Outside], frozen=True):
 
     def undo(self, at: Outside) -> None:
         end(at.pid)
+        at.reap()
 
 
 class Join(Step[Outside], frozen=True):
@@ -107,6 +108,7 @@ class Join(Step[Outside], frozen=True):
 
     def undo(self, at: Outside) -> None:
         end(at.pid)
+        at.reap()
 
 
 class EnterCgroup(Step[Outside], frozen=True):
@@ -142,15 +144,16 @@ class EnterCgroup(Step[Outside], frozen=True):
 def fork(at: Outside, enter: Callable[[], None]) -> None:
     """Fork the entrance, which calls `enter` and forks the process that stays. Sets `at.channel` and `at.pid`."""
     here, there = pair()
-    entrance = os.fork()
-    if entrance == 0:
+    at.entrance = os.fork()
+    if at.entrance == 0:
         inside(at, there, enter)
     there.close()
     at.channel = here
     try:
         message = here.receive()
-    finally:
-        os.waitpid(entrance, 0)
+    except Fault:
+        at.reap()
+        raise
     assert isinstance(message, Pid), message
     at.pid = message.pid
 
