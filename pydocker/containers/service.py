@@ -11,6 +11,7 @@ import msgspec
 from pydocker.config import Config as EngineConfig
 from pydocker.containers import create, names, rehearsal, removal
 from pydocker.containers.exec import Execs
+from pydocker.containers.headstart import HeadStart
 from pydocker.containers.launching import Launcher
 from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.logs import Logs, Selectable
@@ -38,6 +39,7 @@ class Containers:
         self._images = images
         self._layers = layers
         self._store = Store(paths)
+        self._head_start = HeadStart()
         self._pending = Pending()
         self._statuses = Statuses(self._store, spawner)
         self._launcher = Launcher(paths, config, layers, spawner)
@@ -61,6 +63,7 @@ class Containers:
 
         Returns its id and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken.
         """
+        self._head_start.give()
         id = create.create(self._store, self._images, self._layers, self._config, name, config, host, platform)
         return id, []
 
@@ -100,6 +103,7 @@ class Containers:
 
     def start(self, ref: str, attached: Sequence[Attachment] = ()) -> None:
         """NotModified: it runs already. StartFailed: the program could not be started."""
+        self._head_start.give()
         with vanishing(ref):
             self._lifecycle.start(self._id(ref), attached)
 
@@ -159,6 +163,7 @@ class Containers:
 
     def exec_create(self, ref: str, config: ExecConfig) -> ExecId:
         """Conflict: the container does not run."""
+        self._head_start.give()
         with vanishing(ref):
             return self._execs.create(self._id(ref), config)
 
