@@ -120,7 +120,8 @@ class _Layers:
                 if not self._layers.has(layer.chain):
                     self._drafts[layer.chain] = stack.enter_context(self._layers.draft())
             with Workers() as workers:
-                self._transfer(missing, Transfers(repository, self._store.blobs, workers, self._events.put))
+                transfers = Transfers(repository, self._store.blobs, self._layers, workers, self._events.put)
+                self._transfer(missing, transfers)
             self._layers.sync()
             for chain, draft in self._drafts.items():
                 self._layers.commit(draft, chain)

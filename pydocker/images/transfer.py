@@ -18,7 +18,7 @@ from pydocker.images.documents import MISMATCH, Layer
 from pydocker.images.progress import Bar, Tell
 from pydocker.layers.foreman import Result
 from pydocker.layers.limits import ArchiveError
-from pydocker.layers.store import Draft
+from pydocker.layers.store import Draft, LayerStore
 from pydocker.layers.workers import Job, Workers
 from pydocker.registry.repository import Repository
 from pydocker.storage.blobs import BlobDraft, Blobs
@@ -31,8 +31,9 @@ class Stopped(Exception):
 class Transfers:
     """What the layer threads of one pull share."""
 
-    def __init__(self, repository: Repository, blobs: Blobs, workers: Workers, tell: Tell) -> None:
-        self._repository, self._blobs, self._workers, self._tell = repository, blobs, workers, tell
+    def __init__(self, repository: Repository, blobs: Blobs, layers: LayerStore, workers: Workers, tell: Tell) -> None:
+        self._repository, self._blobs, self._layers, self._workers = repository, blobs, layers, workers
+        self._tell = tell
         self._jobs: set[Job] = set()
         self._stopped = threading.Event()
 
@@ -60,7 +61,7 @@ class Transfers:
 
     def _unpack_again(self, layer: Layer, draft: Draft, bar: Bar) -> Result:
         with self._job(draft, self._blobs.path(layer.blob.digest)) as job:
-            return _unpacked(layer, job, bar)
+            return self._unpacked(layer, job, bar)
 
     def _fetch(self, layer: Layer, draft: Draft | None, bar: Bar) -> Result | None:
         with self._blobs.draft(layer.blob.digest) as blob, contextlib.ExitStack() as stack:
@@ -68,7 +69,7 @@ class Transfers:
             self._download(layer, blob, job, bar)
             self._blobs.commit(blob)
             bar.say("Download complete")
-            return None if job is None else _unpacked(layer, job, bar)
+            return None if job is None else self._unpacked(layer, job, bar)
 
     def _download(self, layer: Layer, blob: BlobDraft, job: Job | None, bar: Bar) -> None:
         with self._repository.blob(layer.blob) as pieces:
@@ -81,6 +82,15 @@ class Transfers:
                 bar.move("Downloading", blob.size)
         bar.say("Verifying Checksum")  # done: the iteration would have raised
 
+    def _unpacked(self, layer: Layer, job: Job, bar: Bar) -> Result:
+        job.complete()
+        result = job.result(lambda taken: bar.move("Extracting", taken))
+        if f"sha256:{result.diff}" != layer.diff_id:
+            raise Unavailable(MISMATCH)
+        # the sync that counts comes with the last layer; begun now, the disk works while the others need the CPU
+        self._layers.sync()
+        return result
+
     @contextlib.contextmanager
     def _job(self, draft: Draft, blob: Path) -> Iterator[Job]:
         job = self._workers.unpack(draft.path, draft.lock, blob)
@@ -92,11 +102,3 @@ class Transfers:
         finally:
             self._jobs.discard(job)
             job.close()
-
-
-def _unpacked(layer: Layer, job: Job, bar: Bar) -> Result:
-    job.complete()
-    result = job.result(lambda taken: bar.move("Extracting", taken))
-    if f"sha256:{result.diff}" != layer.diff_id:
-        raise Unavailable(MISMATCH)
-    return result
