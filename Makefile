@@ -56,8 +56,11 @@ test-fresh: ## make a bare Debian in a directory, clone this into it, and run de
 
 install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
 	@install -d $(PREFIX)/bin
-	@for pair in pydocker:pydocker.cli pydocker-runtime:runtime.cli; do \
-	    printf '#!%s -I\nimport sys\nfrom %s import main\nsys.exit(main())\n' "$(HERE)/$(BIN)/python" "$${pair#*:}" \
+	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+	for pair in pydocker:pydocker.cli:entry pydocker-runtime:runtime.cli:main; do \
+	    target=$${pair#*:} && \
+	    printf '#!%s -IS\nimport sys\nsys.path += ["%s", "%s"]\nfrom %s import %s\nsys.exit(%s())\n' \
+	        "$(HERE)/$(BIN)/python" "$(HERE)" "$$site" "$${target%:*}" "$${target#*:}" "$${target#*:}" \
 	        > "$(PREFIX)/bin/.$${pair%%:*}" && chmod 0755 "$(PREFIX)/bin/.$${pair%%:*}" && \
 	    mv "$(PREFIX)/bin/.$${pair%%:*}" "$(PREFIX)/bin/$${pair%%:*}" || exit 1; \
 	done

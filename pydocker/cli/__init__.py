@@ -9,9 +9,28 @@
 `main` takes everything from its arguments and leaves nothing behind, so that a warm process can run it for a caller.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+
+def entry() -> NoReturn:
+    """The installed command: `main` in a process of its own, whose start and end a person waits for.
+
+    Both have a price that nobody has to pay. While modules load, the collector of cycles looks through objects of
+    which all stay (4 ms); and at the end Python takes down, piece by piece, what the kernel frees at once (7 ms).
+    """
+    gc.disable()
+    import pydocker.cli.app  # noqa: F401
+
+    gc.freeze()
+    gc.enable()  # `logs -f` may run for months
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main(
