@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from typing import NoReturn
 
+from runtime.state import start_time
 from runtime.sync import Attached, Channel
 
 
@@ -43,6 +44,11 @@ class Outside:
         self.entrance = 0  # the process that forked `pid`, until it is reaped
         self.console_socket = -1
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)
+
+    def hear(self) -> None:
+        """Raise what the process said before it ended, if it has ended: that is why a step on it fails."""
+        if self.channel is not None and start_time(self.pid) is None:
+            self.channel.receive()
 
     def reap(self) -> None:
         """Wait for the entrance. Its end takes some milliseconds, so this comes when all else is done."""

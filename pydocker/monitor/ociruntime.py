@@ -21,6 +21,11 @@ from runtime.linux.descriptors import close_range
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "is a directory")
 
+# The monitor's handlers are not the child's business. What Python ignores would stay ignored across execve(2). Our own
+# runtime needs that (a pipe that nobody reads any more is an error for it, not its death), and resets it at its end.
+_HANDLED = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+
 
 class _Line(msgspec.Struct, frozen=True):
     """One line of a runtime's --log-format json."""
@@ -52,11 +57,12 @@ class Runtime:
 
     def _become(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int]) -> int:
         """In the child: our runtime's exit code; another runtime replaces the process."""
-        _reset_signals()
+        _reset(_HANDLED)
         for number, fd in enumerate(_above_two(stdio)):
             os.dup2(fd, number)
         _close_all_but(keep)
         if self.command:
+            _reset(_IGNORED)
             for fd in keep:
                 os.set_inheritable(fd, True)
             os.execv(self.command[0], [self.command[0], *self.arguments(*words)])
@@ -104,10 +110,9 @@ def _in_child(work: Callable[[], int]) -> None:
         os._exit(code)
 
 
-def _reset_signals() -> None:
-    """Handlers of the monitor's, and what Python ignores (SIGPIPE, SIGXFSZ), are not the child's business."""
+def _reset(signals: Sequence[signal.Signals]) -> None:
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+    for number in signals:
         signal.signal(number, signal.SIG_DFL)
 
 

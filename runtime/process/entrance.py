@@ -135,9 +135,11 @@ class EnterCgroup(Step[Outside], frozen=True):
         try:
             self.cgroup.enter(at.pid, beside=self.beside)
             at.channel.send(Attached())
-        except StepFailed as error:
-            if isinstance(error, Disconnected) or start_time(at.pid) is None:
-                at.channel.receive()  # it ended meanwhile, and said why: this raises its reason
+        except Disconnected:
+            at.channel.receive()  # it hung up, and said why before: this raises its reason
+            raise
+        except StepFailed:
+            at.hear()
             raise
 
 

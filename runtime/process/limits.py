@@ -73,6 +73,7 @@ class SetOomScore(Step[Outside], frozen=True):
             if int(read(path)) != self.value:
                 write(path, str(self.value).encode())
         except OSError as error:
+            at.hear()
             raise StepFailed(f"{self.describe()}: {str(error.strerror).lower()} (write(2) to {path})") from error
 
 

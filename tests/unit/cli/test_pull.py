@@ -1,8 +1,10 @@
 """A pull as a person sees it: plain lines in a file, lines rewritten in place on a terminal, credentials on the way."""
 
 import base64
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -78,14 +80,21 @@ def test_bars(detail: ProgressDetail | None, drawn: str) -> None:
     assert pulling.bar(detail).strip() == drawn.strip()
 
 
+def read_to_end(terminal: int) -> Iterator[str]:
+    """What was written to a pty, whose other side is closed: the kernel passes it on in pieces, then fails with EIO."""
+    with contextlib.suppress(OSError):
+        while piece := os.read(terminal, 10000):
+            yield piece.decode()
+
+
 def test_a_terminals_lines_are_rewritten_in_place() -> None:
     ours, theirs = os.openpty()
     lines = [Told(id="aa", status="Waiting"), Told(id="bb", status="Waiting"), Told(status="Digest: x"),
              Told(id="aa", status="Downloading", detail=ProgressDetail(5, 10))]
     pulling.show(iter(lines), theirs)
-    text = os.read(ours, 10000).decode()
-    os.close(ours)
     os.close(theirs)
+    text = "".join(read_to_end(ours))
+    os.close(ours)
     assert text.startswith("aa: Waiting\r\nbb: Waiting\r\nDigest: x\r\n\x1b[3A\x1b[2K\raa: Downloading [====")
     assert text.endswith("\r\x1b[3B")
 
