@@ -11,9 +11,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import leaks
@@ -22,6 +24,8 @@ from tests.bench.engines import ENGINES, BenchEngine, Failed, Skipped
 from tests.bench.image import Registry, cache_directory, ensure_image
 from tests.bench.scenarios import SCENARIOS, Scenario
 from tests.engine import busybox_archive
+
+SIZE = 20 << 30  # bytes that the engines' disk may grow to
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,6 +72,7 @@ def run(options: argparse.Namespace, everything: ExitStack) -> None:
     directory = Path(tempfile.mkdtemp(prefix="pydocker-bench-", dir="/var/tmp"))
     everything.callback(shutil.rmtree, directory)
     print(report.machine())
+    everything.enter_context(own_file_system(directory))
     scenarios = [SCENARIOS[name] for name in options.only]
     image = ""
     if any(scenario.pulls for scenario in scenarios):
@@ -83,6 +88,30 @@ def run(options: argparse.Namespace, everything: ExitStack) -> None:
     print(report.foot())
     if options.json:
         options.json.write_text(json.dumps(times, indent=1))
+
+
+@contextmanager
+def own_file_system(directory: Path) -> Iterator[None]:
+    """Mount a new ext4 with a journal on `directory`, where that can be had.
+
+    The engines then write to the same fresh disk, whatever the machine's is like. (ext4 without a journal does not
+    give an inode away again for some seconds: who pulls soon after a removal searches longer, turn by turn.)
+    """
+    disk = directory.with_suffix(".disk")
+    try:
+        with disk.open("wb") as file:
+            file.truncate(SIZE)
+        subprocess.run(("mkfs.ext4", "-q", disk), check=True, capture_output=True)
+        mounted = subprocess.run(("mount", "-o", "loop", disk, directory), check=False, capture_output=True, text=True)
+        if mounted.returncode:
+            print(f"on the machine's own file system: {mounted.stderr.strip()}")
+        try:
+            yield
+        finally:
+            if not mounted.returncode:
+                subprocess.run(("umount", directory), check=True)
+    finally:
+        disk.unlink()
 
 
 def pulled_image(directory: Path, scenarios: list[Scenario], everything: ExitStack) -> tuple[str, list[Scenario]]:

@@ -156,7 +156,9 @@ class Pydocker(BenchEngine):
         self.environment = engine.environment
         # As `make install` makes it, but surely of this checkout.
         launcher = self.root / "pydocker"
-        launcher.write_text(f"#!{sys.executable} -I\nimport sys\nfrom pydocker.cli import main\nsys.exit(main())\n")
+        path = [entry for entry in sys.path if os.path.isabs(entry)]
+        launcher.write_text(f"#!{sys.executable} -IS\nimport sys\nsys.path[:] = {path!r}\n"
+                            "from pydocker.cli import entry\nentry()\n")
         launcher.chmod(0o755)
         self.argv = (str(launcher),)
         undo.callback(remove_cgroup, f"/{self.root.parent.name}")
