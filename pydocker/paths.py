@@ -11,12 +11,11 @@ Both are root's alone (0700): a setuid file inside a layer must not be reachable
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+class Paths(NamedTuple):
     """The two roots, and every path below them."""
 
     data: Path

@@ -1,6 +1,6 @@
 """`pydocker exec`: one more program in a running container."""
 
-from pydocker.cli import foreground, request
+from pydocker.cli import foreground, linefile
 from pydocker.cli.command import Arity, Command
 from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import ENV, switch, value, values
@@ -18,7 +18,7 @@ def exec_(
     foreground.check_terminal(session, stdin=interactive and not detach, tty=tty)
     config = ExecConfig(
         attach_stdin=interactive and not detach, attach_stdout=not detach, attach_stderr=not detach,
-        detach_keys=detach_keys or "", tty=tty, env=tuple(request.environment(session, env_file, env)) or None,
+        detach_keys=detach_keys or "", tty=tty, env=tuple(linefile.environment(session, env_file, env)) or None,
         cmd=tuple(command), privileged=privileged, user=user or "", working_dir=workdir or "")
     keys = foreground.detach_keys(detach_keys, wanted=tty and interactive)
     identifier = containers.exec_create(session.client(), container, config)

@@ -5,11 +5,34 @@ at the start is skipped; every line has to be UTF-8. A name alone takes its valu
 left out if there is none) in an environment file, and is an empty label in a label file.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from pydocker.cli.errors import CommandError
+from pydocker.cli.session import Session
 
 _MARK = b"\xef\xbb\xbf"
+
+
+def environment(session: Session, files: Sequence[str], variables: Sequence[str]) -> list[str]:
+    """`NAME=value` lines: those of the files first, so that `--env` wins. A name alone is looked up in the caller's."""
+    lines = [line for path in files for line in read(_content(session, path), path, "env", session.environ.get)]
+    for variable in variables:
+        name, separator, _ = variable.partition("=")
+        if separator:
+            lines.append(variable)
+        elif name in session.environ:
+            lines.append(f"{name}={session.environ[name]}")
+    return lines
+
+
+def labels(session: Session, files: Sequence[str]) -> list[str]:
+    """`NAME=value` lines."""
+    return [line for path in files for line in read(_content(session, path), path, "label", lambda name: "")]
+
+
+def _content(session: Session, path: str) -> bytes:
+    with session.open(path) as file:
+        return file.read()
 
 
 def read(content: bytes, path: str, what: str, alone: Callable[[str], str | None]) -> list[str]:

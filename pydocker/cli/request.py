@@ -51,34 +51,12 @@ def _program(command: Sequence[str], given: Mapping[str, Any]) -> list[tuple[str
 
 def _descriptions(session: Session, given: Mapping[str, Any]) -> list[tuple[str, object]]:
     try:
-        variables = environment(session, given["env_file"], given["env"])
-        labels = dict(line.split("=", 1) for line in _label_lines(session, given["label_file"])) | dict(given["label"])
+        variables = linefile.environment(session, given["env_file"], given["env"])
+        lines = linefile.labels(session, given["label_file"])
+        labels = dict(line.split("=", 1) for line in lines) | dict(given["label"])
     except CommandError as error:  # a file: for these two commands a fault in it is a fault of the flag
         raise CommandError(str(error), 125) from error
     return [(path, found) for path, found in (("Env", tuple(variables)), ("Labels", labels)) if found]
-
-
-def environment(session: Session, files: Sequence[str], variables: Sequence[str]) -> list[str]:
-    """`NAME=value` lines: those of the files first, so that `--env` wins. A name alone is looked up in the caller's."""
-    lines = [line for path in files
-             for line in linefile.read(_content(session, path), path, "env", session.environ.get)]
-    for variable in variables:
-        name, separator, _ = variable.partition("=")
-        if separator:
-            lines.append(variable)
-        elif name in session.environ:
-            lines.append(f"{name}={session.environ[name]}")
-    return lines
-
-
-def _label_lines(session: Session, files: Sequence[str]) -> list[str]:
-    return [line for path in files
-            for line in linefile.read(_content(session, path), path, "label", lambda name: "")]
-
-
-def _content(session: Session, path: str) -> bytes:
-    with session.open(path) as file:
-        return file.read()
 
 
 def streams(given: Mapping[str, Any]) -> list[tuple[str, object]]:

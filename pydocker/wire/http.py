@@ -14,7 +14,6 @@ Limits on what a peer may send are here, because they must hold before anything 
 import contextlib
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import h11
@@ -42,8 +41,7 @@ class PeerGone(ProtocolError):
     """The peer takes no more bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A request's first line and headers (names in lower case)."""
 
     method: str
