@@ -44,7 +44,7 @@ archives() {
 suite=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 mirror=$(archives | awk -v suite="$suite" '$2 == suite { print $1; exit }')
 echo "making a bare Debian ($suite) in $root"
-debootstrap --variant=minbase --include=git,make,python3 "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" \
+debootstrap --variant=minbase --include=git,make,python3 "$suite" "$root" ${mirror:+"$mirror"} \
     >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
 rm -f "$root"/var/cache/apt/archives/*.deb
 
