@@ -57,7 +57,7 @@ def ensure_image(cache: Path) -> None:
 def make_image(work: Path) -> Path:
     """The image as an OCI layout below `work`."""
     root, layout = work / "root", work / "layout"
-    tool("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, mirror())
+    tool("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, *mirror())
     for unwanted in UNWANTED:
         shutil.rmtree(root / unwanted)
     tool("umoci", "init", "--layout", layout)
@@ -78,12 +78,11 @@ def insert(layout: Path, source: Path, target: str) -> None:
     tool("umoci", "insert", "--image", f"{layout}:1", source, target)
 
 
-def mirror() -> str:
-    """Where this machine's apt has the suite from, else Debian's own address."""
+def mirror() -> list[str]:
+    """Where this machine's apt has the suite from; nothing, if it does not: debootstrap knows Debian's own address."""
     listed = subprocess.run(("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"),
                             capture_output=True, text=True, check=False).stdout
-    own = (line.split()[0] for line in listed.splitlines() if line.split()[1:] == [SUITE])
-    return next(own, "http://deb.debian.org/debian")
+    return [line.split()[0] for line in listed.splitlines() if line.split()[1:] == [SUITE]][:1]
 
 
 def tool(*argv: str | Path) -> None:
