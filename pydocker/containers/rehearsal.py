@@ -4,6 +4,7 @@ The engine's steps are the very objects that a start applies. The runtime's come
 (`explain`), so that it may be any version of it; another runtime than ours does not tell.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,11 @@ from pydocker.errors import PydockerError
 from pydocker.images.store import ImageStore
 from pydocker.model.container import Config, ContainerId, HostConfig
 from pydocker.monitor import plan as monitor_plan
+from pydocker.monitor import users
+from pydocker.monitor.launch import Launch
 from pydocker.paths import Paths
 from runtime.linux.interpreter import bootstrap
-from runtime.spec import encode
+from runtime.spec import Spec, encode
 
 
 class Told(Protocol):
@@ -65,12 +68,25 @@ def plan(images: ImageStore, launcher: Launcher, paths: Paths, engine: EngineCon
     if launch.runtime:
         return (*ours, *start)
     with tempfile.TemporaryDirectory(dir=paths.temporary) as bundle:
-        Path(bundle, "config.json").write_bytes(encode(launch.spec))
-        return (*ours, *_runtime_steps(bundle, id), *start)
+        Path(bundle, "config.json").write_bytes(encode(_as_user(launch, bundle)))
+        return (*ours, *_runtime_steps(bundle, launch), *start)
 
 
-def _runtime_steps(bundle: str, id: str) -> list[RuntimeStep]:
-    command = [sys.executable, *bootstrap("runtime.cli:main"), "explain", "--bundle", bundle, "--format", "json"]
+def _as_user(launch: Launch, empty: str) -> Spec:
+    """What the monitor will write when it has looked into the mounted root: here into the topmost layer with users."""
+    assert launch.spec.process is not None
+    layer = next((layer for layer in launch.lower if os.path.lexists(f"{layer}/etc/passwd")), empty)
+    root = os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        identity = users.resolve(root, launch.user, launch.groups)
+    finally:
+        os.close(root)
+    return msgspec.structs.replace(launch.spec, process=monitor_plan.as_user(launch.spec.process, identity))
+
+
+def _runtime_steps(bundle: str, launch: Launch) -> list[RuntimeStep]:
+    command = [sys.executable, *bootstrap("runtime.cli:main"), "--root", launch.runtime_root,
+               "explain", "--bundle", bundle, "--format", "json", launch.id]
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
     if done.returncode != 0:
         raise PydockerError(done.stderr.decode(errors="replace").strip() or "pydocker-runtime explain failed")
