@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 from pydocker.containers.options import WaitCondition
@@ -9,9 +10,11 @@ from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
 from pydocker.containers.waiting import Pending, Waiter, answer
 from pydocker.errors import Conflict, Unavailable
-from pydocker.model.container import Container, ContainerId, Status
+from pydocker.model.container import Container, ContainerId
 from pydocker.monitor import control, detachkeys
 from pydocker.monitor.attach import Attachment
+
+_DYING = 1.0  # seconds; one that runs after that was started anew
 
 
 class Streams:
@@ -73,12 +76,17 @@ class Streams:
         return Waiter(connection, lambda: self._exit_code(id))
 
     def _exit_code(self, id: ContainerId) -> int:
-        """The truth, when a monitor was killed before it could tell."""
+        """The truth, when a monitor was killed before it could tell.
+
+        A dying process closes its descriptors one by one: it may hold its lock a moment longer than this connection.
+        """
+        patience = time.monotonic() + _DYING
         try:
-            state = self._statuses.container(id).state
+            while (state := self._statuses.container(id).state).running and time.monotonic() < patience:
+                time.sleep(0.002)
         except FileNotFoundError:  # --rm: it is gone, and took its exit code along
             return 137
-        return state.exit_code if state.status is not Status.RUNNING else 137
+        return 137 if state.running else state.exit_code
 
     @contextlib.contextmanager
     def ending(self, id: ContainerId) -> Iterator[int]:
