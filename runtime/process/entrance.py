@@ -6,8 +6,8 @@ process that stays. It tells the outside which pid that got, and ends; the orpha
 above (the container's monitor), which is thereby the one that learns its exit status.
 
 Before anything of the container can be seen, the process is made unreadable for it: not dumpable, so that nobody inside
-can ptrace it or look into its /proc (CVE-2016-9962), without descriptors of the host's (CVE-2024-21626), and unable to
-import (CVE-2019-14271).
+can ptrace it or look into its /proc (CVE-2016-9962), without descriptors of the host's (CVE-2024-21626; /dev/null as a
+standard stream is exchanged for one that has no power over the host's file), and unable to import (CVE-2019-14271).
 """
 
 import os
@@ -20,7 +20,7 @@ from typing import ClassVar, NoReturn
 from runtime.cgroups import Cgroup
 from runtime.errors import Fault, StepFailed
 from runtime.linux import namespaces as n
-from runtime.linux import prctl
+from runtime.linux import null, prctl
 from runtime.linux.descriptors import close_all_but
 from runtime.process.guard import forbid_imports
 from runtime.stage import Inside, Outside
@@ -164,6 +164,7 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
     """The entrance: never returns, whatever happens."""
     try:
         prctl.set_dumpable(False)
+        null.replace()
         close_all_but({channel.reading, channel.writing, at.console_socket, *at.keep})
         forbid_imports()
         enter()

@@ -1,7 +1,8 @@
 """Hiding and protecting: files of /proc and /sys that no namespace separates from the host's.
 
 Prepared before any code of the container runs, with sources that were checked: the device that covers a file is the
-host's /dev/null, opened and compared by number, not whatever the container has at that path (CVE-2025-31133).
+host's /dev/null, opened and compared by number, not whatever the container has at that path (CVE-2025-31133); it is
+covered read-only, since the inode that lies there is the host's (see `linux.null`).
 """
 
 import os
@@ -9,9 +10,9 @@ import stat
 from shlex import quote
 from typing import ClassVar
 
-from runtime.errors import StepFailed
 from runtime.linux import mounts as m
-from runtime.linux.openat2 import is_device, openat2
+from runtime.linux import null
+from runtime.linux.openat2 import openat2
 from runtime.rootfs.mounts import attach
 from runtime.stage import Inside
 from runtime.step import Step
@@ -30,7 +31,7 @@ class MaskPath(Step[Inside], frozen=True):
     def shell(self) -> str:
         place = quote("." + self.path)
         return (f"if [ -d {place} ]; then mount -t tmpfs -o ro,nr_blocks=1,nr_inodes=1 tmpfs {place}; "
-                f"elif [ -e {place} ]; then mount --bind /dev/null {place}; fi")
+                f"elif [ -e {place} ]; then mount --bind -o ro /dev/null {place}; fi")
 
     def apply(self, at: Inside) -> None:
         try:
@@ -38,7 +39,7 @@ class MaskPath(Step[Inside], frozen=True):
         except (FileNotFoundError, NotADirectoryError):
             return
         try:
-            cover = empty() if stat.S_ISDIR(os.fstat(where).st_mode) else null()
+            cover = empty() if stat.S_ISDIR(os.fstat(where).st_mode) else null.detached()
             attach(cover, where, ())
         finally:
             os.close(where)
@@ -47,15 +48,6 @@ class MaskPath(Step[Inside], frozen=True):
 def empty() -> int:
     """A directory with nothing in it."""
     return m.detached("tmpfs", "tmpfs", (("nr_blocks", "1"), ("nr_inodes", "1")), m.MOUNT_ATTR_RDONLY)
-
-
-def null() -> int:
-    """A detached mount of the host's /dev/null, which is certainly that."""
-    tree = m.open_tree(m.AT_FDCWD, "/dev/null", m.OPEN_TREE_CLONE)
-    if not is_device(tree, 1, 3):
-        os.close(tree)
-        raise StepFailed("/dev/null of the host is not the character device 1:3")
-    return tree
 
 
 class ReadonlyPath(Step[Inside], frozen=True):

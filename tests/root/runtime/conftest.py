@@ -38,7 +38,7 @@ COMMAND = [sys.executable, "-m", "runtime"]
 APPLETS = (
     "sh", "ls", "cat", "mount", "id", "sleep", "true", "ps", "hostname", "env", "grep", "stty", "tty", "kill", "ip",
     "touch", "mknod", "dd", "stat", "readlink", "echo", "mkdir", "wc", "head", "umount", "test", "pwd", "tail", "find",
-    "chroot", "unshare", "sed")
+    "chroot", "unshare", "sed", "chmod", "chown")
 
 
 def specification(*args: str, cgroup: str, **process: Any) -> Spec:

@@ -155,3 +155,17 @@ def test_sysctl_of_the_host_is_refused(runtime: Runtime) -> None:
         runtime.change(linux__sysctl={key: value})
         done = runtime.run()
         assert done.returncode == 1 and "$.linux.sysctl" in done.stderr, key
+
+
+def test_the_hosts_null_device_cannot_be_changed_from_inside(runtime: Runtime) -> None:
+    """Masked files, and a standard stream that is /dev/null, lead to the inode that all of the host uses."""
+    before = os.stat("/dev/null")
+    attempts = "; ".join(f"chmod {before.st_mode & 0o777:o} {path}; chown 0 {path}"
+                         for path in ("/proc/self/fd/0", "/proc/keys", "/proc/timer_list"))
+    done = runtime.run("sh", "-c", f"{attempts}; echo x > /proc/self/fd/0; cat /proc/self/fd/0 /proc/keys; echo done")
+    assert done.stdout == "done\n" and done.stderr.count("Read-only file system") == 6, done
+    runtime("delete", "--force", "c")
+    runtime.background("sleep", "100")
+    done = runtime("exec", "c", "sh", "-c", "chown 0 /proc/self/fd/0")
+    assert done.returncode == 1 and "Read-only file system" in done.stderr, done
+    assert os.stat("/dev/null").st_ctime_ns == before.st_ctime_ns
