@@ -77,11 +77,11 @@ def log_options(request: Request) -> LogOptions:
     """What the query asks for. Raises InvalidParameter."""
     if not (request.flag("stdout") or request.flag("stderr")):
         raise InvalidParameter("Bad parameters: you must choose at least one stream")
-    tail = request.text("tail") or "all"
+    tail = None if request.text("tail") == "all" else request.number("tail")
     return LogOptions(
         stdout=request.flag("stdout"), stderr=request.flag("stderr"), follow=request.flag("follow"),
         timestamps=request.flag("timestamps"), since=request.nanoseconds("since"),
-        until=request.nanoseconds("until"), tail=None if tail == "all" else request.number("tail"),
+        until=request.nanoseconds("until"), tail=None if tail is None or tail < 0 else tail,
     )
 
 

@@ -172,7 +172,7 @@ class Containers:
         return self._execs.get(id)
 
     def exec_start(self, id: str, *, detach: bool, tty: bool, attachment: Attachment | None = None) -> None:
-        """Returns when the process runs. StartFailed when it cannot (the session's exit code is then 126, 127 or 128).
+        """Returns when the process runs. StartFailed when it cannot (the session's exit code is then 126 or 127).
         Whether it has a terminal was decided when it was created; `tty` is Docker's second mention of it."""
         self._execs.start(id, None if detach else attachment)
 

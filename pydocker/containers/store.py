@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pydocker.containers import names
-from pydocker.errors import Conflict, NotFound, PydockerError
+from pydocker.errors import Conflict, InvalidParameter, NotFound, PydockerError
 from pydocker.model.container import ContainerId, Record
 from pydocker.monitor import remains
 from pydocker.paths import Paths
@@ -49,7 +49,7 @@ class Store:
         """The id that `ref` (id, name, unambiguous prefix; looked for in this order, as Docker does) stands for."""
         if _ID.fullmatch(ref) and self.paths.container(ref).is_dir():
             return ContainerId(ref)
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, InvalidParameter):  # what is no name (one letter, say) may be a prefix
             return self._named(names.check(ref))
         found = [id for id in self.ids() if id.startswith(ref)] if _PREFIX.fullmatch(ref) else []
         if len(found) > 1:
@@ -91,6 +91,8 @@ class Store:
     def rename(self, record: Record) -> None:
         """Give the container the name that the record now carries."""
         old = self.record(record.id).name
+        if record.name == old:
+            raise Conflict("Renaming a container with the same name as its current name")
         with locks.held(self.paths.names / ".lock"):
             self._claim(record.name, record.id)
             documents.write(self.paths.container(record.id) / RECORD, record)

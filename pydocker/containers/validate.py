@@ -45,6 +45,10 @@ _RESOURCES: tuple[tuple[Callable[[HostConfig], bool], str], ...] = (
      "Invalid value {it.cpuset_cpus} for cpuset cpus"),
     (lambda it: bool(it.cpuset_mems) and not _CPUS.fullmatch(it.cpuset_mems),
      "Invalid value {it.cpuset_mems} for cpuset mems"),
+    (lambda it: bool(it.cpuset_cpus) and not within(it.cpuset_cpus, _online("cpu")),
+     "Requested CPUs are not available - requested {it.cpuset_cpus}, available: {cpus}"),
+    (lambda it: bool(it.cpuset_mems) and not within(it.cpuset_mems, _online("node")),
+     "Requested memory nodes are not available - requested {it.cpuset_mems}, available: {nodes}"),
     (lambda it: not -1000 <= it.oom_score_adj <= 1000,
      "Invalid value {it.oom_score_adj}, range for oom score adj is [-1000, 1000]"),
     (lambda it: ".." in it.cgroup_parent or (bool(it.cgroup_parent) and not _CGROUP.fullmatch(it.cgroup_parent)),
@@ -56,7 +60,8 @@ def check(config: Config, host: HostConfig) -> None:
     """Raises InvalidParameter, NotSupported: of a request as it came, and of what the image adds."""
     for wrong, words in _RESOURCES:
         if wrong(host):
-            raise InvalidParameter(words.format(it=host, processors=_processors()))
+            raise InvalidParameter(words.format(it=host, processors=_processors(), cpus=_online("cpu"),
+                                                nodes=_online("node")))
     _check_ulimits(host)
     _check_names(config, host)
     _check_environment(config)
@@ -92,6 +97,25 @@ def _check_environment(config: Config) -> None:
         name = entry.partition("=")[0]
         if not name or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry[:100]!r}")
+
+
+def within(asked: str, online: str) -> bool:
+    """Whether a list such as `0-1,4` names only what another one holds."""
+    there = _ranges(online)
+    return all(any(first <= low <= high <= last for first, last in there) for low, high in _ranges(asked))
+
+
+def _ranges(numbers: str) -> list[tuple[int, int]]:
+    ends = [part.partition("-") for part in numbers.split(",")]
+    return [(int(low), int(high or low)) for low, _, high in ends]
+
+
+def _online(kind: str) -> str:
+    """The processors (`cpu`) or memory nodes (`node`: none are told of by a kernel without NUMA) that there are."""
+    try:
+        return Path(f"/sys/devices/system/{kind}/online").read_text().strip()
+    except FileNotFoundError:
+        return "0" if kind == "node" else f"0-{_processors() - 1}"
 
 
 def _processors() -> int:

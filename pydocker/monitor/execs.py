@@ -77,7 +77,11 @@ class Execs:
             raise Conflict(f"Error: Exec command {id} has already run")
         with ExitStack() as undo:
             one = _Session(session, directory, answer, attached, undo)
-            self._fork(one)
+            try:
+                self._fork(one)
+            except (PydockerError, OSError) as error:
+                one.save(exit_code=_failure_code(error))
+                raise
             one.stack = undo.pop_all()
 
     def _fork(self, one: _Session) -> None:
@@ -132,7 +136,7 @@ class Execs:
             os.close(fd)
         if one.attached is not None:
             os.close(one.attached[1])
-        one.save(exit_code=error.exit_code if isinstance(error, StartFailed) else 128)
+        one.save(exit_code=_failure_code(error))
         self._forget(one)
         one.answer(error)
 
@@ -189,6 +193,11 @@ def process_for(container: Process, config: ExecConfig) -> Process:
         env=(*kept, *terminal, *(entry for entry in asked if "=" in entry)),
         capabilities=LinuxCapabilities(bounding=every, effective=every, permitted=every) if config.privileged
         else container.capabilities)
+
+
+def _failure_code(error: Exception) -> int:
+    """The exit code of a session that never ran: 127 without a program, 126 for all else (128 is a container's)."""
+    return 127 if isinstance(error, StartFailed) and error.exit_code == 127 else 126
 
 
 def exit_code(status: int) -> int:

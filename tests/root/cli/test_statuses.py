@@ -51,6 +51,7 @@ def test_a_name_in_use_tells_whose_it_is(peer: Peer) -> None:
 @pytest.mark.parametrize(("line", "err"), [
     ("stop nope", "Error response from daemon: No such container: nope"),
     ("start nope", "Error response from daemon: No such container: nope\nError: failed to start containers: nope"),
+    ("rm z", "Error response from daemon: No such container: z"),
     ("rm nope", "Error response from daemon: No such container: nope"),
     ("wait nope", "Error response from daemon: No such container: nope"),
     ("logs nope", "Error response from daemon: No such container: nope"),
@@ -74,6 +75,9 @@ def test_exec_says_what_is_wrong_with_the_program(peer: Peer) -> None:
     result = peer.run("exec", "web", "nosuch")
     assert result.code in (126, 127)  # 126: Docker's before 23, for any trouble
     assert 'exec: "nosuch": executable file not found in $PATH' in result.out + result.err
+    result = peer.run("exec", "-u", "nosuch", "web", "true")
+    assert result.code == 126
+    assert "unable to find user nosuch: no matching entries in passwd file" in result.out + result.err
     peer.ok("kill", "web")
     result = peer.run("exec", "web", "true")
     assert result.code == 1

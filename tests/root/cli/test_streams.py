@@ -62,6 +62,7 @@ def test_logs_tell_what_was_said(peer: Peer) -> None:
     result = peer.run("logs", "web")
     assert (result.out, result.err) == ("one\n3\n", "two\n")
     assert peer.run("logs", "--tail", "1", "web").out == "3\n"
+    assert peer.run("logs", "--tail", "-1", "web").out == "one\n3\n"
     assert peer.run("logs", "--since", "1h", "--until", "30m", "web").out == ""
     stamp, _, text = peer.run("logs", "-t", "web").out.splitlines()[0].partition(" ")
     assert text == "one"

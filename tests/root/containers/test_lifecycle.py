@@ -120,6 +120,7 @@ def test_a_name_in_use(room: Room) -> None:
 
 def test_rename(room: Room) -> None:
     id = room.start("sleep", "100", name="old", host=HostConfig(auto_remove=True))
+    assert str(fails(lambda: room.containers.rename("old", "old"))).startswith("Renaming a container with the same")
     room.containers.rename("old", "new")
     assert room.containers.get("/new").record.id == id
     assert isinstance(fails(lambda: room.containers.get("old")), NotFound)
@@ -138,7 +139,8 @@ def test_a_running_one_is_not_removed(room: Room) -> None:
 
 def test_ids_can_be_shortened(room: Room) -> None:
     id = room.create("true")
-    assert room.containers.get(id[:12]).record.id == id
+    assert room.containers.get(id[:12]).record.id == room.containers.get(id[0]).record.id == id
+    assert str(fails(lambda: room.containers.get("x"))) == "No such container: x"  # no name could be so short
     assert isinstance(fails(lambda: room.containers.get("ffffffffffff" if id[0] != "f" else "000000000000")), NotFound)
 
 
