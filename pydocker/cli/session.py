@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pydocker import config
 from pydocker.cli.errors import CommandError
+from pydocker.cli.visible import visible
 from pydocker.client import address
 from pydocker.client.api import NEWEST, Client
 from pydocker.client.launch import connect_or_start
@@ -64,8 +65,8 @@ class Session:
         self.write(text + "\n")
 
     def warn(self, text: str) -> None:
-        """One line to stderr."""
-        write_all(self.stderr, encoded(text + "\n"))
+        """One line to stderr, for a person."""
+        write_all(self.stderr, encoded(visible(text) + "\n"))
 
     def open(self, path: str) -> BinaryIO:
         """A file of the caller's for reading. Raises CommandError in Go's words, which Docker's users know."""

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pydocker.cli import template
 from pydocker.cli.errors import CommandError
+from pydocker.cli.visible import visible
 
 Row = Mapping[str, str]
 _NARROWEST, _GAP = 10, 3
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Cells in columns, one line each."""
+    """Cells in columns, one line each; for a person, unlike a format without `table`, which is for programs."""
+    lines = [[visible(cell) for cell in line] for line in lines]
     count = max(map(len, lines), default=0)
     # tabwriter's cells end with a tab: the last cell of a line is no column and gets no padding.
     widths = [max((len(line[at]) for line in lines if at < len(line) - 1), default=0) + _GAP for at in range(count)]

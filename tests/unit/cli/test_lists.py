@@ -148,3 +148,13 @@ def test_moments(text: str, seconds: str) -> None:
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(CommandError, match='invalid value for "since"'):
         timestamps.seconds(text, "since")
+
+
+def test_control_characters_never_reach_the_terminal(pydocker: CommandLine) -> None:
+    """What an image is labelled, and what a server complains about, is text and no command to a terminal."""
+    labels = rb'{"a":"\u001b]0;x\u0007\u009b31m\r"}'
+    pydocker.server.answers = [
+        answer("200 OK", b'[{"Id":"%s","Image":"busybox","Created":0,"Labels":%s}]' % (ID.encode(), labels)),
+        answer("404 Not Found", rb'{"message":"No such container: \u001b[2Jx\u007f"}')]
+    assert pydocker("ps", "--format", "table {{.Labels}}").out == "LABELS\na=\\x1b]0;x\\x07\\x9b31m\\x0d\n"
+    assert "\\x1b[2Jx\\x7f" in pydocker("rm", "x").err
