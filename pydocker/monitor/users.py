@@ -6,7 +6,8 @@ they are regular (a FIFO would hang us, CVE-2024-9676), never more than a megaby
 NSS, which would load libraries and ask directories of the host (CVE-2019-14271).
 
 What consists of digits is a number and never a name: a passwd line `1000:x:0:0` must not make `USER 1000` root
-(CVE-2016-3697), nor may a number that is too large become a name (CVE-2024-40635).
+(CVE-2016-3697), nor may a number that is too large become a name (CVE-2024-40635). One with a sign or a blank is
+neither: whoever writes `+1` or `-1` means a number, and the image would decide which (CVE-2026-30892).
 The rules and the words are those of moby/sys/user, GetExecUser.
 """
 
@@ -21,6 +22,7 @@ from runtime.linux.openat2 import openat2
 LARGEST = 2**31 - 1  # Docker's bound; below the kernel's (uid_t) -1, and positive wherever it is taken for an int
 _LIMIT = 1 << 20
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_NEARLY_NUMBER = re.compile(r"\s*[+-]?\s*[0-9]+\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,10 @@ def identify(user: str, extra: tuple[str, ...], accounts: list[Account], groups:
 
 
 def number(text: str) -> int | None:
-    """The id that `text` is, or None if it is a name. Raises InvalidParameter for a number out of range."""
-    if not _NUMBER.fullmatch(text):
+    """The id that `text` is, or None if it is a name. Raises InvalidParameter for what is nearly a number."""
+    if not _NEARLY_NUMBER.fullmatch(text):
         return None
-    if len(text) > 10 or int(text) > LARGEST:
+    if not _NUMBER.fullmatch(text) or len(text) > 10 or int(text) > LARGEST:
         raise InvalidParameter(f"uids and gids must be in range 0-{LARGEST}")
     return int(text)
 

@@ -8,7 +8,7 @@ from pydocker.errors import InvalidParameter
 from pydocker.monitor.users import Identity, identify, parse_group, parse_passwd
 
 PASSWD = parse_passwd(b"root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/srv:\n"
-                      b"1000:x:0:0::/trap:\nhuge:x:99999999999:0::/:\n")
+                      b"1000:x:0:0::/trap:\nhuge:x:99999999999:0::/:\n+1:x:0:0::/:\n-1:x:0:0::/:\n 1:x:0:0::/:\n")
 GROUP = parse_group(b"root:x:0:\nwww:x:34:\nlog:x:50:web,other\nadm:x:51:web\n")
 
 
@@ -30,8 +30,9 @@ def test_known_ones(user: str, extra: tuple[str, ...], expected: Identity) -> No
 @pytest.mark.parametrize(("user", "words"), [
     ("nobody", "unable to find user nobody: no matching entries in passwd file"),
     ("web:nogroup", "unable to find group nogroup: no matching entries in group file"),
-    ("huge", "unable to find user huge"), ("-1", "unable to find user -1"), ("+1", "unable to find"),
-    (" 1", "unable to find"), ("1x", "unable to find"), ("٣", "unable to find"),
+    ("huge", "unable to find user huge"), ("-1", "must be in range"), ("+1", "must be in range"),
+    (" 1", "must be in range"), ("1\n", "must be in range"), ("web:-1", "must be in range"),
+    ("1x", "unable to find"), ("٣", "unable to find"),
     ("2147483648", "must be in range"), ("4294967296", "must be in range"), ("9" * 5000, "must be in range"),
     ("0:4294967295", "must be in range"),
 ])
