@@ -1,10 +1,13 @@
 """Where something is mounted: a descriptor inside the container's root, made if it is missing (SECURITY R1, R2, R3)."""
 
+import errno
 import os
 
 from runtime.errors import StepFailed
 from runtime.linux.mounts import PROC_SUPER_MAGIC, filesystem
 from runtime.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, make_directories, openat2
+
+MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 # What lxcfs and its like put over single files of /proc; anything else there could fake what later steps rely on
 # (CVE-2019-16884, CVE-2019-19921).
@@ -27,14 +30,22 @@ def file(root: int, path: str) -> int:
 
 
 def new_file(root: int, path: str) -> int:
-    parent = make_directories(root, os.path.dirname(path))
-    try:
-        name = os.path.basename(path)
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
-                         dir_fd=parent))
-        return openat2(parent, name, os.O_PATH | os.O_NOFOLLOW)
-    finally:
-        os.close(parent)
+    """Make it, where a link that leads to nothing says: an image's /etc/resolv.conf may be one to /run/….
+
+    The link is read and not followed: what it says is looked up from the root once more, by the kernel.
+    """
+    for _ in range(MOST_LINKS):
+        directory, name = os.path.split(path)
+        parent = make_directories(root, directory)
+        try:
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o644,
+                             dir_fd=parent))
+            return openat2(parent, name, os.O_PATH | os.O_NOFOLLOW)
+        except FileExistsError:
+            path = os.path.join(directory, os.readlink(name, dir_fd=parent))
+        finally:
+            os.close(parent)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
 
 
 def ordinary_directory(root: int, path: str) -> int:

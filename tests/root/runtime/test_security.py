@@ -169,3 +169,20 @@ def test_the_hosts_null_device_cannot_be_changed_from_inside(runtime: Runtime) -
     done = runtime("exec", "c", "sh", "-c", "chown 0 /proc/self/fd/0")
     assert done.returncode == 1 and "Read-only file system" in done.stderr, done
     assert os.stat("/dev/null").st_ctime_ns == before.st_ctime_ns
+
+
+def test_a_bind_target_behind_a_dangling_link_is_made_inside(runtime: Runtime) -> None:
+    """An image's /etc/resolv.conf is often a link to a file of /run that only a booted system has."""
+    canary = runtime.directory / "canary"
+    canary.mkdir()
+    (runtime.directory / "source").write_text("nameserver\n")
+    for number, link in enumerate(("../run/resolve/stub.conf", f"{canary}/made", f"{'../' * 40}{canary}/made", "self")):
+        name = f"file{number}"
+        (runtime.rootfs / "etc" / name).symlink_to(name if link == "self" else link)
+        spec = runtime.configure("cat", f"/etc/{name}")
+        bind = Mount(destination=f"/etc/{name}", type="bind", source=str(runtime.directory / "source"),
+                     options=("rbind",))
+        runtime.write(replace(spec, mounts=(*spec.mounts, bind)))
+        done = runtime.run()
+        assert done.stdout == "nameserver\n" or (link == "self" and "too many levels" in done.stderr), done
+    assert list(canary.iterdir()) == []
