@@ -65,6 +65,7 @@ def check(config: Config, host: HostConfig) -> None:
     _check_ulimits(host)
     _check_names(config, host)
     _check_environment(config)
+    _check_words(config)
     if config.working_dir and not posixpath.isabs(config.working_dir):
         raise InvalidParameter(f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute "
                                "path")
@@ -97,6 +98,14 @@ def _check_environment(config: Config) -> None:
         name = entry.partition("=")[0]
         if not name or "\0" in entry:
             raise InvalidParameter(f"invalid environment variable: {entry[:100]!r}")
+
+
+def _check_words(config: Config) -> None:
+    """A request with a NUL is refused before it comes here, but the image's presets were not in it."""
+    for field, words in (("Entrypoint", config.entrypoint or ()), ("Cmd", config.cmd or ()),
+                         ("WorkingDir", (config.working_dir,)), ("User", (config.user,))):
+        if any("\0" in word for word in words):
+            raise InvalidParameter(f"invalid {field}: it holds a NUL byte")
 
 
 def within(asked: str, online: str) -> bool:

@@ -145,7 +145,8 @@ def test_what_cannot_be(host: HostConfig, words: str) -> None:
 
 @pytest.mark.parametrize("config", [
     Config(working_dir="relative"), Config(hostname="a b"), Config(hostname="x" * 64), Config(env=("=x",)),
-    Config(env=("A=\0",)), Config(stop_signal="NOPE"),
+    Config(env=("A=\0",)), Config(stop_signal="NOPE"), Config(cmd=("sh", "\0")), Config(entrypoint=("a\0",)),
+    Config(working_dir="/a\0b"), Config(user="root\0"),
 ])
 def test_configurations_that_cannot_be(config: Config) -> None:
     with pytest.raises(InvalidParameter):
