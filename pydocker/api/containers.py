@@ -80,7 +80,10 @@ def list_all(backend: Backend, request: Request) -> Result:
     everything = request.flag("all") or limit > 0 or "status" in chosen
     found = [container for container in backend.containers.list(all=everything) if filters.passes(tests, container)]
     now = time.time()
-    return reply([wire.summary(container, now) for container in found[:limit if limit > 0 else None]])
+    shown = found[:limit if limit > 0 else None]
+    current = {name: _image_id(backend, name) for name in {container.record.image_name for container in shown}}
+    return reply([wire.summary(container, now, renamed=current[container.record.image_name] != container.record.image)
+                  for container in shown])
 
 
 def _image_id(backend: Backend, name: str) -> str | None:

@@ -130,13 +130,24 @@ def _port(value: str) -> str:
 
 
 def _is_called(image: Image, pattern: str) -> bool:
-    """Whether a name of `image` fits: with or without its tag, `*` and `?` as in a shell."""
-    for name in (*image.names, *image.digests):
-        parsed = reference.parse(name)
-        candidates = (name, parsed.familiar_name, str(parsed), parsed.name)
-        if any(fnmatch.fnmatchcase(candidate, pattern) for candidate in candidates):
-            return True
-    return False
+    return any(_fits(name, pattern) for name in (*image.names, *image.digests))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether an image's name fits: with or without its tag, `*` and `?` as in a shell."""
+    parsed = reference.parse(name)
+    candidates = (name, parsed.familiar_name, str(parsed), parsed.name)
+    return any(fnmatch.fnmatchcase(candidate, pattern) for candidate in candidates)
+
+
+def as_called(image: Image, chosen: Mapping[str, Values]) -> Image:
+    """With only the names that a filter by reference asks for: `docker images web:1` shows no `web:2`."""
+    patterns = chosen.get("reference", ())
+    if not patterns:
+        return image
+    names, digests = ([name for name in given if any(_fits(name, pattern) for pattern in patterns)]
+                      for given in (image.names, image.digests))
+    return msgspec.structs.replace(image, names=tuple(names), digests=tuple(digests))
 
 
 def _truth(key: str, value: str) -> bool:

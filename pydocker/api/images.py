@@ -35,8 +35,9 @@ class Backend(Protocol):
 
 
 def list_all(backend: Backend, request: Request) -> Result:
-    tests = filters.image_tests(filters.parse(request.text("filters")), backend.images.resolve)
-    found = [image for image in backend.images.list() if filters.passes(tests, image)]
+    chosen = filters.parse(request.text("filters"))
+    tests = filters.image_tests(chosen, backend.images.resolve)
+    found = [filters.as_called(image, chosen) for image in backend.images.list() if filters.passes(tests, image)]
     old = request.version < (1, 43)
     return reply([wire.summary(image, placeholders=old) for image in found])
 

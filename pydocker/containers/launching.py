@@ -69,8 +69,8 @@ class Launcher:
 def _lock(run: Path) -> int:
     """monitor.lock, as soon as the last monitor has given it up. It may take the directory with it: then once more."""
     while True:
-        os.makedirs(run, mode=0o700, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # it was there, and is not any more
+            os.makedirs(run, mode=0o700, exist_ok=True)
             fd = locks.acquire(run / LOCK)
             assert fd is not None
             return fd

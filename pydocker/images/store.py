@@ -231,5 +231,5 @@ def _named(image: Image, catalog: Catalog, manifests: Iterable[Digest]) -> Image
     found = [references.parse(name) for manifest in manifests for name in catalog.names(manifest)]
     return msgspec.structs.replace(
         image,
-        names=tuple(reference.familiar() for reference in found if reference.digest is None),
-        digests=tuple(reference.familiar() for reference in found if reference.digest is not None))
+        names=tuple(sorted(reference.familiar() for reference in found if reference.digest is None)),
+        digests=tuple(sorted(reference.familiar() for reference in found if reference.digest is not None)))

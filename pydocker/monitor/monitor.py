@@ -291,7 +291,7 @@ class Monitor:
         if os.path.exists(self.launch.run_path / EXECS):
             remains.sweep(self.launch.run_path, keep=(EXECS, LOCK))
         else:
-            remains.delete_tree(self.launch.run_path)
+            remains.give_up(self.launch.run_path, LOCK)
         os.close(self._lock)
 
 

@@ -40,7 +40,7 @@ def sweep_up(launch: Launch, server: socket.socket) -> None:
     if launch.auto_remove:
         remains.remove(launch.data_path, launch.run_path, Path(launch.names), Path(launch.temporary))
     elif not os.path.exists(launch.run_path / EXECS):
-        remains.delete_tree(launch.run_path)
+        remains.give_up(launch.run_path, LOCK)
     control.send(server, control.Done())
 
 

@@ -5,6 +5,7 @@ gets ENOENT. What a crash leaves under `tmp/` is swept when the engine starts; a
 """
 
 import contextlib
+import errno
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,22 @@ def sweep(directory: Path, keep: Sequence[str]) -> None:
                     delete_tree(Path(entry.path))
             elif entry.name not in keep:
                 _unlink(entry.path)
+
+
+def give_up(directory: Path, lock: str) -> None:
+    """Delete a directory by whose file `lock` (held by the caller) others know whether it is in use.
+
+    The lock's name goes last: as long as it is there, nobody takes what is left for the remains of a crash. From then
+    on somebody may begin anew in the directory, with a lock of his own, and keeps it.
+    """
+    sweep(directory, keep=(lock,))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(directory / lock)
+        try:
+            os.rmdir(directory)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
 
 
 def delete_tree(path: Path) -> None:

@@ -13,11 +13,15 @@ from runtime.spec.defaults import MASKED_PATHS, READONLY_PATHS
 Shape = dict[str, object]
 
 
-def summary(container: Container, now: float) -> Shape:
-    """One line of `GET /containers/json`; `now` in seconds since the epoch."""
+def summary(container: Container, now: float, *, renamed: bool = False) -> Shape:
+    """One line of `GET /containers/json`; `now` in seconds since the epoch.
+
+    `renamed`: the name that its image had is now another's or nobody's, and would mislead.
+    """
     record = container.record
     return {
-        "Id": record.id, "Names": [f"/{record.name}"], "Image": record.image_name, "ImageID": record.image,
+        "Id": record.id, "Names": [f"/{record.name}"],
+        "Image": record.image if renamed else record.image_name, "ImageID": record.image,
         "Command": command(record.argv), "Created": int(record.created), "Ports": [], "Labels": record.config.labels,
         "State": container.state.status, "Status": phrase(container.state, now),
         "HostConfig": {"NetworkMode": record.host.network_mode},

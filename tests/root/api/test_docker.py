@@ -169,6 +169,19 @@ def test_tags_and_image_use(docker: Docker, engine: Engine) -> None:
     assert docker.ok("images", "-q", "other") == ""
 
 
+def test_names_are_the_ones_that_are_meant(docker: Docker) -> None:
+    for tag in ("b", "a"):
+        docker.ok("tag", "busybox", f"named:{tag}")
+    shown = ("--format", "{{.Repository}}:{{.Tag}}")
+    assert docker.ok("images", *shown, "named:b") == "named:b"
+    assert docker.ok("images", *shown, "named") == "named:a\nnamed:b"
+    used = docker.ok("create", "named:a", "true")
+    assert docker.ok("ps", "-a", "--format", "{{.Image}}") == "named:a"
+    docker.ok("rmi", "named:a", "named:b")
+    assert docker.ok("ps", "-a", "--format", "{{.Image}}") == docker.ok("images", "-q", "busybox")
+    docker.ok("rm", used)
+
+
 def test_errors_in_dockers_words(docker: Docker) -> None:
     assert "No such container: nothing" in docker("logs", "nothing").err
     assert "No such object: nothing" in docker("inspect", "nothing").err

@@ -41,6 +41,13 @@ def test_images(text: str, names: list[str]) -> None:
     assert chosen(text) == names
 
 
+def test_only_the_names_that_were_asked_for() -> None:
+    two = msgspec.structs.replace(image("web:1"), names=("web:1", "web:2"))
+    assert filters.as_called(two, filters.parse('{"reference": ["web:2"]}')).names == ("web:2",)
+    assert filters.as_called(two, filters.parse('{"reference": ["web"]}')).names == ("web:1", "web:2")
+    assert filters.as_called(two, {}) == two
+
+
 @pytest.mark.parametrize("text", ["x", "[]", '{"a": 1}', '{"a": [1]}', '{"colour": ["red"]}', '{"dangling": ["x"]}'])
 def test_wrong_ones_are_refused(text: str) -> None:
     with pytest.raises(InvalidParameter, match="invalid filter"):

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import msgspec
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pydocker.containers import launching
 from pydocker.errors import Conflict, InvalidParameter, NotFound, StartFailed, Unavailable
 from pydocker.model.container import ExecConfig
 from pydocker.monitor import backlog, control, detachkeys, remains
 from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.execs import exit_code, process_for
+from pydocker.monitor.launch import LOCK
 from pydocker.monitor.ociruntime import exit_code as code_for
 from runtime.linux.capabilities import NAMES
 from runtime.spec import Process
@@ -84,6 +87,31 @@ def test_a_deep_tree_with_links_is_deleted(tmp_path: Path) -> None:
     assert not top.exists()
     assert (canary / "file").read_text() == "x"
     remains.delete_tree(top)  # a second time is fine
+
+
+def test_who_begins_anew_keeps_what_he_makes(tmp_path: Path) -> None:
+    run, rounds = tmp_path / "run", 300
+
+    def user(errors: list[Exception]) -> None:
+        try:
+            for _ in range(rounds):
+                fd = launching._lock(run)
+                (run / "mine").mkdir()  # FileExistsError: two were inside at once
+                (run / "document").write_bytes(b"")
+                assert (run / "mine").exists()
+                remains.give_up(run, LOCK)
+                os.close(fd)
+        except Exception as error:
+            errors.append(error)
+
+    errors: list[Exception] = []
+    users = [threading.Thread(target=user, args=(errors,)) for _ in range(3)]
+    for one in users:
+        one.start()
+    for one in users:
+        one.join()
+    assert errors == []
+    assert not run.exists()
 
 
 def test_sweep_keeps_what_it_is_told(tmp_path: Path) -> None:
