@@ -165,7 +165,7 @@ def test_tagging(image: Image, store: ImageStore) -> None:
     with pytest.raises(InvalidParameter, match="refusing to create a tag with a digest reference"):
         store.tag(image, parse("x@sha256:" + "a" * 64))
     store.tag(image, parse("again"))
-    assert store.resolve("again").names == ("box:latest", "again:latest")
+    assert store.resolve("again").names == ("again:latest", "box:latest")  # by name, as Docker lists them
 
 
 def test_the_directories_are_roots_alone(image: Image, store: ImageStore, paths: Paths) -> None:
