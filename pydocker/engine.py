@@ -13,6 +13,7 @@ from pydocker.model import platform as platforms
 from pydocker.model.image import Image
 from pydocker.model.reference import Reference
 from pydocker.monitor.spawner import Spawner
+from pydocker.runtimes import OURS
 from pydocker.wire.info import Facts
 
 
@@ -50,7 +51,7 @@ class Engine:
             id=system.machine_id(), version=__version__, python=system.python(), root=str(self.paths.data),
             running=running, stopped=len(self.containers.list(all=True)) - running, images=len(self._store.list()),
             default_runtime=self.config.default_runtime,
-            runtimes={name: entry.path for name, entry in self.config.runtimes.items()},
+            runtimes={OURS: OURS} | {name: entry.path for name, entry in self.config.runtimes.items()},
             insecure_registries=self.config.insecure_registries,
         )
 

@@ -32,9 +32,11 @@ PIONEERS = (
 
 def check(name: str) -> str:
     """The name without its leading slash. Raises InvalidParameter in Docker's words."""
-    if not _GRAMMAR.fullmatch(name) or len(name) > _LONGEST:
-        raise InvalidParameter(f"Invalid container name ({name[:_LONGEST]}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are "
-                               "allowed")
+    if len(name) > _LONGEST:
+        raise InvalidParameter(f"Invalid container name ({name[:20]}…), {len(name)} characters are too many: "
+                               f"at most {_LONGEST} are allowed")
+    if not _GRAMMAR.fullmatch(name):
+        raise InvalidParameter(f"Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     return name.removeprefix("/")
 
 

@@ -61,6 +61,7 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
         store.blobs.add(chosen.fetched.content)
         image = store.add(Descriptor(media_type=chosen.fetched.media_type, digest=chosen.fetched.digest,
                                      size=len(chosen.fetched.content)), names)
+    layers.sweep_drafts()
     tell(Progress("", f"Digest: {chosen.answered}"))
     tell(Progress("", _status(wanted, is_new=before != image.id)))
     return image

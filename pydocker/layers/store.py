@@ -9,6 +9,7 @@
 A rename is atomic, so a crash leaves a draft, and a draft without a living owner is taken away by the next sweep.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -53,9 +54,10 @@ class Draft:
 
     def __init__(self, temporary: Path) -> None:
         self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
-        os.mkdir(self.path, 0o700)
-        self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        with _locked(temporary, fcntl.LOCK_SH):  # no sweep between the two: what is not locked yet looks abandoned
+            os.mkdir(self.path, 0o700)
+            self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
         os.mkdir(self.path / DIFF, 0o755)
 
     def empty(self) -> None:
@@ -143,16 +145,35 @@ class LayerStore:
 
     def sweep(self, kept: Iterable[Digest]) -> tuple[Digest, ...]:
         """Remove abandoned drafts, and layers that are not in `kept`; returns these layers' chain ids."""
-        for name in os.listdir(self._temporary):
-            if name.startswith(_DRAFT):
-                _remove_free(self._temporary / name, wait=False)
+        self.sweep_drafts()
         orphans = tuple(set(self) - set(kept))
         for chain in orphans:
             self.remove(chain)
         return orphans
 
+    def sweep_drafts(self) -> None:
+        """Remove the drafts of killed pulls. Their unpackers may outlive them for a moment, and hold the locks so long:
+
+        whoever comes by later finds these drafts free.
+        """
+        with _locked(self._temporary, fcntl.LOCK_EX):
+            for name in os.listdir(self._temporary):
+                if name.startswith(_DRAFT):
+                    _remove_free(self._temporary / name, wait=False)
+
     def _directory(self, chain: Digest) -> Path:
         return self._layers / digest.encoded(digest.parse(chain))
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    """Hold the directory's own flock."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, how)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _remove_free(path: Path, *, wait: bool) -> None:
@@ -164,7 +185,7 @@ def _remove_free(path: Path, *, wait: bool) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         shutil.rmtree(path)
-    except BlockingIOError:
+    except (BlockingIOError, FileNotFoundError):  # somebody works on it, or had the lock before us and removed it
         return
     finally:
         os.close(fd)

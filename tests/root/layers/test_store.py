@@ -2,6 +2,7 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,35 @@ def test_a_sweep_takes_what_nobody_needs_and_leaves_what_is_being_made(layers: L
         assert layers.sweep([CHAIN]) == (OTHER,)
         assert os.listdir(paths.temporary) == [draft.path.name]
     assert list(layers) == [CHAIN]
+
+
+def test_a_draft_whose_unpacker_outlives_its_pull_is_swept_by_the_next(layers: LayerStore, paths: Paths) -> None:
+    draft = layers.draft()  # of a pull that was killed: nobody leaves its context
+    unpacker = os.dup(draft.lock)
+    os.close(draft.lock)
+    layers.sweep_drafts()
+    assert os.listdir(paths.temporary) == [draft.path.name]
+    os.close(unpacker)
+    layers.sweep_drafts()
+    assert os.listdir(paths.temporary) == []
+
+
+def test_a_sweep_never_takes_a_draft_that_is_just_being_made(layers: LayerStore) -> None:
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            layers.sweep_drafts()
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(300):
+            with layers.draft() as draft:
+                assert (draft.path / DIFF).is_dir()
+    finally:
+        done.set()
+        sweeper.join()
 
 
 def test_implied_directories_look_as_below(layers: LayerStore, target: Path) -> None:
