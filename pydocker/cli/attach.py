@@ -24,16 +24,17 @@ def attach(
     keys = foreground.detach_keys(detach_keys, wanted=tty and stdin)
     streams = foreground.Streams(stdin, True, True, tty, keys, detach_keys or "")
     with ExitStack() as stack:
-        wait = stack.enter_context(containers.wait(client, detail.id))
+        removed = detail.host_config.auto_remove
+        ended = stack.enter_context(foreground.Exit(client, detail.id, removed=removed, begun=True))
         if sig_proxy and not tty:
             stack.enter_context(foreground.proxied(client, detail.id))
         stream = containers.attach(client, detail.id, streams.query())
         if foreground.pass_bytes(
             session, stream, streams, lambda height, width: containers.resize(client, detail.id, height, width),
-            lambda: _redraw(session, client, detail.id, tty),
+            lambda: _redraw(session, client, detail.id, tty), ended,
         ):
             raise CommandError("read escape sequence")
-        return foreground.exit_status(client, detail.id, wait)
+        return ended.status()
 
 
 def _check(detail: ContainerDetail) -> None:

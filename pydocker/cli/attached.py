@@ -11,6 +11,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from typing import Protocol
 
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session, write_all
@@ -23,13 +24,23 @@ _PIECE = 64 * 1024
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
+class Aside(Protocol):
+    """Something else to look after meanwhile: `look` is called when `fileno` (-1: none) is readable."""
+
+    def fileno(self) -> int: ...
+
+    def look(self) -> None: ...
+
+
 class Attached:
     """One attached connection. `stdin`: pass it on. `keys`: the bytes that let go, empty for none."""
 
-    def __init__(self, session: Session, stream: Stream, *, stdin: bool, tty: bool, keys: bytes) -> None:
+    def __init__(self, session: Session, stream: Stream, *, stdin: bool, tty: bool, keys: bytes,
+                 aside: Aside | None = None) -> None:
         self._session = session
         self._socket = stream.socket
         self._leftover = stream.leftover
+        self._aside = aside
         self._show = self._show_raw if tty else self._show_frames(stdcopy.Reader())
         self._watch = Watch(keys) if keys else None
         self._reading = stdin  # whether more input may come
@@ -43,6 +54,8 @@ class Attached:
             self._show(self._leftover)
             while True:
                 ready = self._wait()
+                if self._aside is not None and self._aside.fileno() in ready:
+                    self._aside.look()
                 if ready.get(self._socket.fileno(), 0) & (select.POLLIN | _GONE) and not self._receive():
                     return False
                 if self._session.stdin in ready and self._reading and self._read():
@@ -54,6 +67,8 @@ class Attached:
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
         if self._reading and not self._unsent:
             poll.register(self._session.stdin, select.POLLIN)
+        if self._aside is not None and self._aside.fileno() >= 0:
+            poll.register(self._aside.fileno(), select.POLLIN)
         return dict(poll.poll())
 
     def _receive(self) -> bool:

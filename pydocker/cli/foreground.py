@@ -9,14 +9,15 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 from pydocker.cli import terminal
-from pydocker.cli.attached import Attached
+from pydocker.cli.attached import Aside, Attached
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
 from pydocker.client import containers
-from pydocker.client.api import ApiError, Client, Query, Response, Stream
+from pydocker.client.api import ApiError, Client, Query, Stream
 from pydocker.errors import InvalidParameter, Unavailable
 from pydocker.monitor import detachkeys
 
@@ -54,8 +55,12 @@ def check_terminal(session: Session, *, stdin: bool, tty: bool) -> None:
         raise CommandError("the input device is not a TTY")
 
 
-def pass_bytes(session: Session, stream: Stream, streams: Streams, resize: Resize, begin: Callable[[], None]) -> bool:
-    """`begin`, then pass bytes until the end; True if the person let go. The terminal is put back whatever happens."""
+def pass_bytes(session: Session, stream: Stream, streams: Streams, resize: Resize, begin: Callable[[], None],
+               aside: Aside | None = None) -> bool:
+    """`begin`, then pass bytes until the end; True if the person let go. The terminal is put back whatever happens.
+
+    `aside` is looked after meanwhile.
+    """
     with ExitStack() as stack:
         stack.callback(stream.socket.close)
         if streams.tty:
@@ -65,7 +70,8 @@ def pass_bytes(session: Session, stream: Stream, streams: Streams, resize: Resiz
             stack.enter_context(follow_size(session, resize))
         else:
             begin()
-        return Attached(session, stream, stdin=streams.stdin, tty=streams.tty, keys=streams.keys).run()
+        return Attached(
+            session, stream, stdin=streams.stdin, tty=streams.tty, keys=streams.keys, aside=aside).run()
 
 
 def follow_size(session: Session, resize: Resize) -> ExitStack:
@@ -106,16 +112,48 @@ def proxied(client: Client, container: str) -> ExitStack:
     return stack
 
 
-def exit_status(client: Client, container: str, wait: Response, *, removed: bool = False) -> int:
-    """The container's exit status, once it has one. `removed`: it removes itself then.
+class Exit:
+    """A wait for the container's exit, which outlives the server that was asked first. A context manager.
 
-    A server that went away while we waited took nothing with it but this answer: the next one is asked again.
-    Raises CommandError (125) if the server could not wait.
+    A killed server takes only this answer with it. So the next one is asked as soon as the connection is lost, while
+    the container still runs: afterwards, one that removes itself could not be asked for any more.
     """
-    try:
-        ended = containers.waited(wait)
-    except Unavailable:
-        ended = containers.waited(containers.wait(client, container, "removed" if removed else "not-running"))
-    if ended.error is not None and ended.error.message:
-        raise CommandError(f"Error waiting for container: {ended.error.message}", 125)
-    return ended.status_code
+
+    def __init__(self, client: Client, container: str, *, removed: bool, begun: bool = False) -> None:
+        """`removed`: it removes itself at its end. `begun`: it may have ended already."""
+        self._client = client
+        self._container = container
+        self._again = "removed" if removed else "not-running"
+        self._response = containers.wait(client, container, self._again if removed or begun else "next-exit")
+        self._watched = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._response.__exit__(kind, error, at)
+
+    def fileno(self) -> int:
+        """What to poll while waiting for something else; -1: nothing any more."""
+        return self._response.fileno() if self._watched else -1
+
+    def look(self) -> None:
+        """To be called when the descriptor is ready: the answer has come, or the server has gone."""
+        self._watched = self._response.lost()
+        if self._watched:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._response.__exit__(None, None, None)
+        self._response = containers.wait(self._client, self._container, self._again)
+
+    def status(self) -> int:
+        """The container's exit status, once it has one. Raises CommandError (125) if the server could not wait."""
+        try:
+            ended = containers.waited(self._response)
+        except Unavailable:
+            self._ask_again()
+            ended = containers.waited(self._response)
+        if ended.error is not None and ended.error.message:
+            raise CommandError(f"Error waiting for container: {ended.error.message}", 125)
+        return ended.status_code

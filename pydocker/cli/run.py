@@ -63,16 +63,15 @@ def _attached(session: Session, container: str, given: Mapping[str, Any], stream
         if not (streams.stdout or streams.stderr):
             session.say(container)
         stream = containers.attach(client, container, streams.query()) if wants_streams else None
-        wait = stack.enter_context(
-            containers.wait(client, container, "removed" if given["rm"] else "next-exit"))
+        ended = stack.enter_context(foreground.Exit(client, container, removed=given["rm"]))
         if stream is None:
             _start(session, container, streams)
         elif foreground.pass_bytes(
             session, stream, streams, lambda height, width: containers.resize(client, container, height, width),
-            lambda: _start(session, container, streams),
+            lambda: _start(session, container, streams), ended,
         ):
             return 0
-        return foreground.exit_status(client, container, wait, removed=given["rm"])
+        return ended.status()
 
 
 def _start(session: Session, container: str, streams: foreground.Streams) -> None:

@@ -48,14 +48,13 @@ def _foreground(session: Session, name: str, interactive: bool, detach_keys: str
         if not streams.tty:
             stack.enter_context(foreground.proxied(client, detail.id))
         stream = containers.attach(client, detail.id, streams.query())
-        condition = "removed" if detail.host_config.auto_remove else "next-exit"
-        wait = stack.enter_context(containers.wait(client, detail.id, condition))
+        ended = stack.enter_context(foreground.Exit(client, detail.id, removed=detail.host_config.auto_remove))
         if foreground.pass_bytes(
             session, stream, streams, lambda height, width: containers.resize(client, detail.id, height, width),
-            lambda: _begin(session, detail.id, name),
+            lambda: _begin(session, detail.id, name), ended,
         ):
             return 0
-        return foreground.exit_status(client, detail.id, wait, removed=detail.host_config.auto_remove)
+        return ended.status()
 
 
 def _begin(session: Session, container: str, name: str) -> None:

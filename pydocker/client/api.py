@@ -62,6 +62,17 @@ class Response:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._connection.close()
 
+    def fileno(self) -> int:
+        """The connection's descriptor, to be polled."""
+        return self._connection.socket.fileno()
+
+    def lost(self) -> bool:
+        """Of a readable connection: whether it has ended, instead of bringing more of the body."""
+        try:
+            return not self._connection.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return True
+
     def pieces(self) -> Generator[bytes]:
         """The body as it arrives. Raises Unavailable if the connection breaks before its end."""
         with _broken():

@@ -108,3 +108,17 @@ def test_an_attached_run_outlives_its_server(fresh_engine: Engine) -> None:
         fresh_engine.kill()
         assert command.stdout.read() == b"two\n"
         assert command.wait(30) == 5
+
+
+PROGRAM = "sleep 0.5; echo begun; sleep 1.5; echo ended; exit 6"  # the start has been answered when it speaks
+
+
+def test_a_server_killed_under_a_foreground_run_takes_no_exit_status_along(fresh_engine: Engine) -> None:
+    fresh_engine.import_busybox()
+    with fresh_engine.popen("run", "--rm", "busybox", "sh", "-c", PROGRAM,
+                            stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == b"begun\n"
+        fresh_engine.kill()
+        assert command.stdout.read() == b"ended\n"
+        assert command.wait(10) == 6
