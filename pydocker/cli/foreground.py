@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from pydocker.cli import terminal
 from pydocker.cli.attached import Aside, Attached
@@ -22,6 +22,8 @@ from pydocker.errors import InvalidParameter, Unavailable
 from pydocker.monitor import detachkeys
 
 Resize = Callable[[int, int], None]
+Answer = TypeVar("Answer")
+_DYING = 2.0  # seconds
 
 
 class Streams(NamedTuple):
@@ -112,6 +114,18 @@ def proxied(client: Client, container: str) -> ExitStack:
     return stack
 
 
+def of_the_next_server(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns, once the killed server has gone: a dying one still takes connections for a moment."""
+    patience = time.monotonic() + _DYING
+    while True:
+        try:
+            return ask()
+        except Unavailable:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.01)
+
+
 class Exit:
     """A wait for the container's exit, which outlives the server that was asked first. A context manager.
 
@@ -145,7 +159,7 @@ class Exit:
 
     def _ask_again(self) -> None:
         self._response.__exit__(None, None, None)
-        self._response = containers.wait(self._client, self._container, self._again)
+        self._response = of_the_next_server(lambda: containers.wait(self._client, self._container, self._again))
 
     def status(self) -> int:
         """The container's exit status, once it has one. Raises CommandError (125) if the server could not wait."""

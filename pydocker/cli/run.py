@@ -17,7 +17,7 @@ from pydocker.cli.flags import BOOL, Flag, Kind, switch, value
 from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.api import ApiError
-from pydocker.errors import PydockerError
+from pydocker.errors import PydockerError, Unavailable
 
 
 def run(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
@@ -80,6 +80,18 @@ def _start(session: Session, container: str, streams: foreground.Streams) -> Non
         containers.start(session.client(), container, streams.keys_text)
     except ApiError as error:
         raise CommandError(told(error), start_status(str(error))) from error
+    except Unavailable:
+        if not _has_started(session, container):
+            raise
+
+
+def _has_started(session: Session, container: str) -> bool:
+    """Whether a server that was killed before it could answer had started the container; the next one knows."""
+    try:
+        detail = foreground.of_the_next_server(lambda: containers.detail(session.client(), container))
+        return detail.state.status != "created"
+    except ApiError:
+        return False
 
 
 def _dry_run(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> int:

@@ -94,6 +94,7 @@ class Waited(msgspec.Struct, frozen=True, rename="pascal"):
 class ContainerState(msgspec.Struct, frozen=True, rename="pascal"):
     """The part of a container's state that decides whether one can attach to it."""
 
+    status: str = ""
     running: bool = False
     paused: bool = False
     restarting: bool = False
