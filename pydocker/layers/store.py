@@ -152,9 +152,9 @@ class LayerStore:
         return orphans
 
     def sweep_drafts(self) -> None:
-        """Remove the drafts of killed pulls. Their unpackers may outlive them for a moment, and hold the locks so long:
+        """Remove the drafts of killed pulls.
 
-        whoever comes by later finds these drafts free.
+        An unpacker may outlive its pull for a moment, and holds the draft's lock so long: the next pull finds it free.
         """
         with _locked(self._temporary, fcntl.LOCK_EX):
             for name in os.listdir(self._temporary):

@@ -6,7 +6,6 @@ import prctl  # type: ignore[import-untyped]
 
 from runtime.linux.calls import check, libc
 
-PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -46,11 +45,6 @@ def set_keepcaps(keep: bool) -> None:
 def drop_bounding(capability: int) -> None:
     """No execve of this process or its children can gain the capability any more. PR_CAPBSET_DROP."""
     check(libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0))
-
-
-def in_bounding(capability: int) -> bool:
-    """Whether the bounding set has it. Raises OSError (EINVAL) for a number that this kernel does not know."""
-    return check(libc.prctl(PR_CAPBSET_READ, ctypes.c_ulong(capability), 0, 0, 0)) == 1
 
 
 def clear_ambient() -> None:
