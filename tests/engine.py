@@ -112,10 +112,14 @@ class Engine:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """SIGKILL to the server alone, as the worst that can happen to it; returns when its socket answers no more."""
-        for pid in self.server():
+        """SIGKILL to the server alone, as the worst that can happen to it; returns when that process is gone.
+
+        A waiting client may have started the next server by then.
+        """
+        killed = self.server()
+        for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        while self.server():
+        while any(pid in killed for pid in self.server()):
             time.sleep(0.01)
 
     def server(self) -> list[int]:
