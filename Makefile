@@ -57,7 +57,7 @@ test-fresh: ## make a bare Debian in a directory, clone this into it, and run de
 install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
 	@install -d $(PREFIX)/bin
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-	for pair in pydocker:pydocker.cli:entry pydocker-runtime:runtime.cli:main; do \
+	for pair in pydocker:pydocker.cli:entry pydocker-runtime:runtime.cli:entry; do \
 	    target=$${pair#*:} && \
 	    printf '#!%s -IS\nimport sys\nsys.path += ["%s", "%s"]\nfrom %s import %s\nsys.exit(%s())\n' \
 	        "$(HERE)/$(BIN)/python" "$(HERE)" "$$site" "$${target%:*}" "$${target#*:}" "$${target#*:}" \

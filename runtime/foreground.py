@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import FrameType
 
-from runtime.console import console_pair, receive_master, relay
 from runtime.linux.prctl import set_child_subreaper
 
 PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
@@ -22,7 +21,12 @@ def attended(terminal: bool, begin: Callable[[int], int], go: Callable[[], None]
     set_child_subreaper()
     # What is sent before there is a process to pass it on to has to wait: we would die of it, and leave things behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-    ours, theirs = console_pair() if terminal else (None, -1)
+    if terminal:
+        from runtime.console import console_pair, receive_master, relay
+
+        ours, theirs = console_pair()
+    else:
+        ours, theirs = None, -1
     pid = begin(theirs)
     with ExitStack() as restored:
         for number in PASSED_ON:

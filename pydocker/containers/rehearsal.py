@@ -85,7 +85,7 @@ def _as_user(launch: Launch, empty: str) -> Spec:
 
 
 def _runtime_steps(bundle: str, launch: Launch) -> list[RuntimeStep]:
-    command = [sys.executable, *bootstrap("runtime.cli:main"), "--root", launch.runtime_root,
+    command = [sys.executable, *bootstrap("runtime.cli:entry"), "--root", launch.runtime_root,
                "explain", "--bundle", bundle, "--format", "json", launch.id]
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=30, check=False)
     if done.returncode != 0:

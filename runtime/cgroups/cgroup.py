@@ -46,7 +46,7 @@ class Cgroup(msgspec.Struct, frozen=True):
         first, second = self._settings(resources)
         known = {name: branch for branch in self.first for name in branch.controllers}
         old = (v1.SetLimit(directory=known[one.controller].directory, file=one.file, value=one.value,
-                           mountpoint=known[one.controller].mountpoint, controller=one.controller) for one in first)
+                           controller=one.controller) for one in first)
         new = (SetLimit(self.second.directory, one.file, one.value) for one in second if self.second)
         return (*old, *new)
 
@@ -173,7 +173,7 @@ class Cgroup(msgspec.Struct, frozen=True):
         """v1's device controller where there is one, else a program on v2. Without either, a container is not safe."""
         rules = container_rules(asked)
         if branch := self._first("devices"):
-            return (v1.LimitDevices(branch.mountpoint, branch.directory, lines(rules)),)
+            return (v1.LimitDevices(branch.directory, lines(rules)),)
         if self.second:
             return (v2.FilterDevices(self.second.directory, rules),)
         raise InvalidSpec("$.linux.resources.devices: this host has neither cgroup v2 nor v1's devices mounted")

@@ -21,8 +21,8 @@ hierarchy. A relative one counts from this process's own cgroup; in v2 from its 
 processes or cgroups with controllers, never both, and our own cgroup holds at least ourselves.
 """
 
+import os
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 
 import msgspec
 
@@ -57,7 +57,7 @@ class Hierarchy(msgspec.Struct, frozen=True):
             return self.mountpoint + path
         if self.own is None:
             raise InvalidSpec(f"cgroup path {path}: relative, but the own cgroup is outside of {self.mountpoint}")
-        start = self.own if self.version == 1 else str(PurePosixPath(self.own).parent)
+        start = self.own if self.version == 1 else os.path.dirname(self.own)
         return f"{self.mountpoint}{start.rstrip('/')}/{path}"
 
 
@@ -114,6 +114,6 @@ def layout(mounted: Iterable[MountPoint], own: str, offered: Iterable[str]) -> L
 
 def _below(root: str, path: str) -> str | None:
     """`path` counted from `root`, None if it is not below it (another cgroup namespace shows it as `/../x`)."""
-    if ".." in PurePosixPath(root).parts or not PurePosixPath(path).is_relative_to(root):
+    if ".." in root.split("/") or os.path.commonpath((root, path)) != root:
         return None
-    return "/" + str(PurePosixPath(path).relative_to(root)).removeprefix(".")
+    return "/" + path.removeprefix(root).strip("/")

@@ -9,7 +9,6 @@ None of the steps needs to know anything of the stage: they can be applied befor
 import os
 import shlex
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from runtime.cgroups.branch import FEW, remove, write
@@ -46,7 +45,7 @@ class MakeCgroup(Step[object], frozen=True):
 def _braces(directories: tuple[str, ...]) -> str:
     """All of them as bash would expand them: /sys/fs/cgroup/{cpu,memory}/pydocker/1."""
     start = os.path.commonpath(directories)
-    ends = [PurePosixPath(directory).relative_to(start).parts for directory in directories]
+    ends = [below(start, directory) for directory in directories]
     middles = {parts[0] for parts in ends if parts}
     common = {parts[1:] for parts in ends}
     if len(directories) < 2 or len(common) != 1 or len(middles) != len(directories):
@@ -92,5 +91,11 @@ class SetLimit(Step[object], frozen=True):
 
 def levels(mountpoint: str, directory: str) -> list[str]:
     """Every cgroup from the mount point to the directory, both included."""
-    below = Path(directory).relative_to(mountpoint).parts
-    return [str(Path(mountpoint, *below[:depth])) for depth in range(len(below) + 1)]
+    parts = below(mountpoint, directory)
+    return [os.path.join(mountpoint, *parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def below(start: str, directory: str) -> tuple[str, ...]:
+    """The names that lead from one directory to another below it."""
+    assert os.path.commonpath((start, directory)) == start, (start, directory)
+    return tuple(part for part in directory.removeprefix(start).split("/") if part)

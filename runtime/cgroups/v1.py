@@ -1,8 +1,9 @@
 """cgroup v1: a tree of cgroups for each controller, and a process has a place in each of them.
 
-cgroupspy knows the files of v1's controllers. Its `Node`s are chained here from the mount point to the one directory
-that is ours; its `Tree` would walk all cgroups of the host first. It has no classes for pids, freezer, hugetlb and the
-named hierarchies: those get its plain `Controller`, which reads and writes files by their name.
+cgroupspy knows the files of v1's controllers. Of its nodes a controller needs nothing but the path of its directory, so
+a path is all that it is given; its `Tree` would walk all cgroups of the host first. It has no classes for pids,
+freezer, hugetlb and the named hierarchies: those get its plain `Controller`, which reads and writes files by their
+name. It is imported when the first v1 controller is used, as a host of v2 needs none of it.
 """
 
 import errno
@@ -11,12 +12,9 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
-from cgroupspy.controllers import Controller  # type: ignore[import-untyped]
-from cgroupspy.nodes import Node  # type: ignore[import-untyped]
 
 from runtime.cgroups import steps
 from runtime.cgroups.branch import FREEZING, NAP, all_members, refused
@@ -25,26 +23,22 @@ from runtime.errors import StepFailed
 from runtime.step import Step
 
 
-class Mountpoint(Node):  # type: ignore[misc]
-    """The root of a hierarchy, wherever it is mounted and however the directory is called there."""
+class Place:
+    """What cgroupspy's controllers want of a node: its path, as bytes."""
 
-    def __init__(self, mountpoint: str, controller: str) -> None:
-        self._controller_name = controller.encode()
-        super().__init__(mountpoint)
-
-    def _get_node_type(self) -> bytes:
-        return bytes(self.NODE_CONTROLLER_ROOT)
-
-    def _get_controller_type(self) -> bytes | None:
-        return self._controller_name if self._controller_name in self.CONTROLLERS else None
+    def __init__(self, directory: str) -> None:
+        self.full_path = os.fsencode(directory)
 
 
-def controller(mountpoint: str, directory: str, name: str) -> Any:
+def controller(directory: str, name: str) -> Any:
     """cgroupspy's controller object for one directory of a hierarchy."""
-    node: Node = Mountpoint(mountpoint, name)
-    for part in Path(directory).relative_to(mountpoint).parts:
-        node = Node(part, parent=node)
-    return node.controller or Controller(node)
+    from cgroupspy import controllers  # type: ignore[import-untyped]
+
+    own = {"memory": controllers.MemoryController, "cpuset": controllers.CpuSetController,
+           "cpu": controllers.CpuController, "cpuacct": controllers.CpuAcctController,
+           "devices": controllers.DevicesController, "blkio": controllers.BlkIOController,
+           "net_cls": controllers.NetClsController, "net_prio": controllers.NetPrioController}
+    return own.get(name, controllers.Controller)(Place(directory))
 
 
 @contextmanager
@@ -70,7 +64,7 @@ class Branch(msgspec.Struct, frozen=True):
 
     def controller(self, name: str = "") -> Any:
         """cgroupspy's object for one of the controllers of this hierarchy."""
-        return controller(self.mountpoint, self.directory, name or self.controllers[0])
+        return controller(self.directory, name or self.controllers[0])
 
     def enter(self, pid: int) -> None:
         with _naming(f"move process {pid} by", os.path.join(self.directory, "cgroup.procs")):
@@ -118,12 +112,11 @@ class Freezer(msgspec.Struct, frozen=True):
 class SetLimit(steps.SetLimit, frozen=True):
     """One value into one file of a v1 controller, through cgroupspy."""
 
-    mountpoint: str
     controller: str
 
     def apply(self, at: object) -> None:
         with _naming(f"write {self.value!r} to", os.path.join(self.directory, self.file)):
-            controller(self.mountpoint, self.directory, self.controller).set_property(self.file.encode(), self.value)
+            controller(self.directory, self.controller).set_property(self.file.encode(), self.value)
 
 
 class InheritCpuset(Step[object], frozen=True):
@@ -144,7 +137,7 @@ class InheritCpuset(Step[object], frozen=True):
     def apply(self, at: object) -> None:
         above, *rest = levels(self.mountpoint, self.directory)
         for level in rest:
-            parent, own = (controller(self.mountpoint, path, "cpuset") for path in (above, level))
+            parent, own = (controller(path, "cpuset") for path in (above, level))
             with _naming("inherit CPUs and memory nodes in", level):
                 own.cpus = own.cpus or parent.cpus
                 own.mems = own.mems or parent.mems
@@ -156,7 +149,6 @@ class LimitDevices(Step[object], frozen=True):
 
     why: ClassVar[str] = "a container may make device nodes (CAP_MKNOD); it must not be able to open the host's disks"
     manual: ClassVar[str] = "cgroups(7), devices; kernel Documentation/admin-guide/cgroup-v1/devices.rst"
-    mountpoint: str
     directory: str
     lines: tuple[tuple[str, str], ...]
 
@@ -170,7 +162,7 @@ class LimitDevices(Step[object], frozen=True):
                          for file, line in self.lines)
 
     def apply(self, at: object) -> None:
-        devices = controller(self.mountpoint, self.directory, "devices")
+        devices = controller(self.directory, "devices")
         for file, line in self.lines:
             with _naming(f"write {line!r} to", os.path.join(self.directory, file)):
                 devices.set_property(file.encode(), line)
