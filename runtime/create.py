@@ -93,7 +93,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         undo.enter_context(apply(decision.outside, at))
         ready(at)
         record = msgspec.structs.replace(record, pid=at.pid, start_time=start_time(at.pid) or 0,
-                                         namespaces=namespaces(spec, at.pid))
+                                         namespaces=namespaces(spec, at.pid), freezer=decision.freezer)
         place.write(record)
         write_pid_file(wanted.pid_file, at.pid)
         go(at)

@@ -35,13 +35,16 @@ class Asked(msgspec.Struct, frozen=True):
     pid_file: str = ""
     console_socket: str = ""
     preserved: int = 0
+    ignore_paused: bool = False  # it will begin when the container is resumed
 
 
 def join(place: Place, asked: Asked, console: int = -1) -> int:
     """Start the process; returns its pid. Raises Fault; then nothing is left."""
     record = place.record()
     now = status(place, record)
-    if now is not Status.RUNNING and now is not Status.CREATED:
+    if now is Status.PAUSED and not asked.ignore_paused:
+        raise WrongState("cannot exec in a paused container (use --ignore-paused to override)")
+    if now not in (Status.RUNNING, Status.CREATED, Status.PAUSED):
         raise WrongState(f"cannot exec in a {now.value} container")
     process = wanted(asked, record)
     machine = look()

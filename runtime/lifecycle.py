@@ -13,7 +13,7 @@ from runtime import cgroups
 from runtime.errors import Fault, InvalidArgument, NoSuchContainer, WrongState
 from runtime.process.entrance import end
 from runtime.spec import State, Status
-from runtime.state import Place, Record, start_time, status
+from runtime.state import Place, Record, frozen, start_time, status
 
 
 def state(place: Place) -> State:
@@ -29,6 +29,7 @@ def start(place: Place) -> None:
     if now is Status.CREATED and wake(place.fifo):
         return
     raise WrongState("cannot start a container that has stopped" if now is Status.STOPPED
+                     else "cannot start a container in the paused state" if now is Status.PAUSED
                      else "cannot start an already running container" if now is not Status.CREATING
                      else "cannot start a container that is being created")
 
@@ -59,6 +60,8 @@ def kill(place: Place, word: str, *, everything: bool = False) -> None:
         return
     if status(place, record) is Status.STOPPED or not send(record, number):
         raise WrongState("container not running")
+    if number == signal.SIGKILL and record.freezer and frozen(record.freezer):
+        cgroups.open(record.cgroup_path).thaw()  # v1 delivers nothing to a frozen process
 
 
 def send(record: Record, number: int) -> bool:
@@ -108,10 +111,10 @@ def delete(place: Place, *, force: bool = False) -> None:
 
 def destroy(place: Place, record: Record) -> None:
     """Kill whatever is left, remove the cgroup, forget the container."""
+    cgroup = cgroups.open(record.cgroup_path)
+    cgroup.kill()  # first of all: it also thaws, and a frozen process does not die
     if record.pid and start_time(record.pid) == record.start_time:
         end(record.pid)
-    cgroup = cgroups.open(record.cgroup_path)
-    cgroup.kill()
     cgroup.destroy()
     place.remove()
 

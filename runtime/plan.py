@@ -75,6 +75,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     outside: tuple[Step[Any], ...]
     inside: tuple[Step[Inside], ...]
+    freezer: str = ""  # the file that says whether the container is paused
 
     @property
     def steps(self) -> tuple[Step[Any], ...]:
@@ -118,7 +119,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         SetUmask(umask(spec.process)),
         Execute(spec.process.args, spec.process.env, container.preserved),
     )
-    return Plan(outside, inside)
+    return Plan(outside, inside, cgroup.freezer_file)
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,

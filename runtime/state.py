@@ -22,6 +22,7 @@ class Record(Document, frozen=True, kw_only=True):
     """state.json. `pid` is 0 and `start_time` (clock ticks since boot) too until the process exists.
 
     `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults.
+    `freezer` is the file that says whether the cgroup is frozen.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Record(Document, frozen=True, kw_only=True):
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     process: Process
     keyring: str = ""
+    freezer: str = ""
 
     def state(self, status: Status) -> State:
         """The OCI state."""
@@ -126,7 +128,17 @@ def status(place: Place, record: Record) -> Status:
         return Status.CREATING
     if not alive(record):
         return Status.STOPPED
+    if record.freezer and frozen(record.freezer):
+        return Status.PAUSED
     return Status.CREATED if awaited(place.fifo) else Status.RUNNING
+
+
+def frozen(file: str) -> bool:
+    """Whether this very cgroup was told to freeze: v1's freezer.self_freezing and v2's cgroup.freeze say 0 or 1."""
+    try:
+        return read(file).strip() == b"1"
+    except OSError:  # the cgroup is gone, or going
+        return False
 
 
 def awaited(fifo: str) -> bool:

@@ -96,10 +96,20 @@ class Cgroup(msgspec.Struct, frozen=True):
         """Let frozen processes go on. Raises StepFailed."""
         self._some_freezer().thaw()
 
+    @property
+    def freezer_file(self) -> str:
+        """The file that reads 1 while this cgroup is frozen (0 if only one above it is); "" if nobody can freeze."""
+        if branch := self._first("freezer"):
+            return os.path.join(branch.directory, "freezer.self_freezing")
+        return os.path.join(self.second.directory, "cgroup.freeze") if self.second else ""
+
     def kill(self) -> None:
         """SIGKILL everything in it, however fast it forks; nothing if it is gone. Raises StepFailed."""
         if self.second and self.second.can_kill:
             self.second.kill()
+            # v2 kills what it froze itself; what v1's freezer holds keeps the signal until it is thawed.
+            if (branch := self._first("freezer")) and v1.Freezer(branch).can_freeze:
+                v1.Freezer(branch).thaw()
             return
         branches = [branch for branch in self._branches() if os.path.exists(branch.directory)]
         if not branches:

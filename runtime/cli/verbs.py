@@ -51,6 +51,7 @@ EXEC: Flags = {
     "cap": Flag(list, "one more capability", "c"),
     "no-new-privs": Flag(bool, "execve gives no privileges any more"),
     "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
+    "ignore-paused": Flag(bool, "also in a paused container: the process begins when it is resumed"),
     **HELP,
 }
 
@@ -85,7 +86,7 @@ def verb(before: Parsed) -> int:
     known = VERBS.get(name)
     if known is None:
         raise InvalidArgument(f"unknown command {name!r}, see {PROGRAM} --help")
-    given = parse(words, known.flags, mixed=name != "exec")
+    given = parse(words, known.flags, mixed=name not in ("exec", "ps"))
     if given.on("help"):
         print(help_text(f"{PROGRAM} {name} [OPTIONS] {known.arguments}".rstrip(), known.summary, [], known.flags))
         return 0
@@ -150,7 +151,8 @@ def exec_(call: Call) -> int:
                   cwd=given.text("cwd"), user=given.text("user"), groups=numbers(given.many("additional-gids")),
                   capabilities=tuple(given.many("cap")), terminal=given.on("tty"),
                   no_new_privileges=given.on("no-new-privs"), pid_file=absolute(given.text("pid-file")),
-                  console_socket=absolute(given.text("console-socket")), preserved=given.number("preserve-fds"))
+                  console_socket=absolute(given.text("console-socket")), preserved=given.number("preserve-fds"),
+                  ignore_paused=given.on("ignore-paused"))
     if not asked.args and not asked.process_file:
         raise InvalidArgument("exec: process args cannot be empty")
     place = Place(call.root, given.words[0])
@@ -193,6 +195,35 @@ def delete(call: Call) -> int:
     from runtime.state import Place
 
     lifecycle.delete(Place(call.root, call.given.words[0]), force=call.given.on("force"))
+    return 0
+
+
+def pause(call: Call) -> int:
+    from runtime.pause import pause
+    from runtime.state import Place
+
+    pause(Place(call.root, call.given.words[0]))
+    return 0
+
+
+def resume(call: Call) -> int:
+    from runtime.pause import resume
+    from runtime.state import Place
+
+    resume(Place(call.root, call.given.words[0]))
+    return 0
+
+
+def ps(call: Call) -> int:
+    from runtime.ps import pids, table
+    from runtime.state import Place
+
+    id, *options = call.given.words
+    place = Place(call.root, id)
+    if call.given.text("format") == "json":
+        sys.stdout.write(msgspec.json.encode(pids(place)).decode() + "\n")
+        return 0
+    print("\n".join(table(place, options)))
     return 0
 
 
@@ -256,6 +287,10 @@ VERBS = {
                  {"all": Flag(bool, "to all processes of the container", "a"), **HELP}),
     "delete": Verb(delete, "ID", 1, "remove a stopped container",
                    {"force": Flag(bool, "kill it if it runs; an unknown id is no error", "f"), **HELP}),
+    "pause": Verb(pause, "ID", 1, "stop all processes of a container where they are"),
+    "resume": Verb(resume, "ID", 1, "let a paused container's processes go on"),
+    "ps": Verb(ps, "ID [PS OPTIONS...]", 1, "list the processes of a container, as the host's ps does",
+               {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
     "list": Verb(list_, "", 0, "list the containers",
                  {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
     "explain": Verb(explain, "[ID]", 0, "print the steps of `create`, without doing anything",

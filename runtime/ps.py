@@ -1,0 +1,42 @@
+"""`ps`: the processes of a container, as the host numbers them.
+
+The cgroup knows which they are; what a line looks like is left to the host's own ps(1), with whatever options the
+caller gives: its output is kept where the PID column has one of the container's processes.
+"""
+
+import subprocess
+from collections.abc import Collection, Sequence
+
+from runtime import cgroups
+from runtime.errors import InvalidArgument, StepFailed
+from runtime.state import Place
+
+
+def pids(place: Place) -> list[int]:
+    """The container's processes. Raises NoSuchContainer."""
+    return cgroups.open(place.record().cgroup_path).processes()
+
+
+def table(place: Place, options: Sequence[str]) -> list[str]:
+    """The title of ps and the lines of the container's processes. Raises NoSuchContainer, InvalidArgument."""
+    own = pids(place)
+    try:
+        done = subprocess.run(("ps", *(options or ("-ef",))), capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise StepFailed('exec: "ps": executable file not found in $PATH') from error
+    if done.returncode:
+        said = (done.stdout + done.stderr).decode(errors="surrogateescape").strip()
+        raise InvalidArgument(f"ps: exit status {done.returncode}: {said.splitlines()[0] if said else ''}")
+    return filtered(done.stdout.decode(errors="surrogateescape"), own)
+
+
+def filtered(output: str, own: Collection[int]) -> list[str]:
+    """Those lines of a ps output that are about one of these processes, below its title. Raises InvalidArgument."""
+    title, *lines = output.splitlines() or [""]
+    if "PID" not in title.split():
+        raise InvalidArgument("couldn't find PID field in ps output")
+    column = title.split().index("PID")
+    try:
+        return [title, *(line for line in lines if int(line.split()[column]) in own)]
+    except (ValueError, IndexError) as error:  # a column before it holds words with spaces
+        raise InvalidArgument(f"unable to parse pid: {error}") from error
