@@ -19,7 +19,7 @@ from runtime.checks import check
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.linux.descriptors import read
 from runtime.machine import look
-from runtime.outside import console_for, go, ready, stage, write_pid_file
+from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import KINDS
 from runtime.spec import Spec, decode
@@ -39,6 +39,7 @@ class Wanted(msgspec.Struct, frozen=True):
     console_socket: str = ""
     preserved: int = 0
     keyring: bool = True
+    trace: str = ""
 
 
 def bundle_spec(bundle: str) -> Spec:
@@ -75,6 +76,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
 
     Raises Fault; then nothing is left.
     """
+    trace = opened(wanted.trace)
     spec, container, decision = decided(wanted)
     assert spec.process is not None and spec.linux is not None
     if not os.path.isdir(container.rootfs):
@@ -89,8 +91,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
                         keyring=f"_ses.{wanted.id}" if wanted.keyring else "")
         place.write(record)
         os.mkfifo(place.fifo, 0o600)
-        at = stage(decision.inside, console, wanted.preserved)
-        undo.enter_context(apply(decision.outside, at))
+        at = stage(decision.inside, console, wanted.preserved, trace)
+        undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
         record = msgspec.structs.replace(record, pid=at.pid, start_time=start_time(at.pid) or 0,
                                          namespaces=namespaces(spec, at.pid), freezer=decision.freezer)

@@ -21,7 +21,10 @@ def run(steps: tuple[Step[Inside], ...], at: Inside) -> NoReturn:
     os.umask(0)
     for step in steps:
         try:
-            step.apply(at)
+            if at.trace is None:
+                step.apply(at)
+            else:
+                at.trace.apply(step, at)
         except Disconnected:
             os._exit(1)  # the process outside was killed: what it began must not live on
         except Fault as error:

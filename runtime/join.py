@@ -13,7 +13,7 @@ from runtime.checks import check_process
 from runtime.errors import InvalidArgument, WrongState
 from runtime.linux.descriptors import read
 from runtime.machine import look
-from runtime.outside import console_for, go, ready, stage, write_pid_file
+from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import exec_plan
 from runtime.spec import LinuxCapabilities, Process, Status, User, decode_process
 from runtime.state import Place, Record, status
@@ -35,11 +35,13 @@ class Asked(msgspec.Struct, frozen=True):
     pid_file: str = ""
     console_socket: str = ""
     preserved: int = 0
+    trace: str = ""
     ignore_paused: bool = False  # it will begin when the container is resumed
 
 
 def join(place: Place, asked: Asked, console: int = -1) -> int:
     """Start the process; returns its pid. Raises Fault; then nothing is left."""
+    trace = opened(asked.trace)
     record = place.record()
     now = status(place, record)
     if now is Status.PAUSED and not asked.ignore_paused:
@@ -51,9 +53,9 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
                          keyring=record.keyring, preserved=asked.preserved)
-    at = stage(decision.inside, console_for(process, asked.console_socket, console), asked.preserved)
+    at = stage(decision.inside, console_for(process, asked.console_socket, console), asked.preserved, trace)
     with ExitStack() as undo:
-        undo.enter_context(apply(decision.outside, at))
+        undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
         write_pid_file(asked.pid_file, at.pid)
         go(at)

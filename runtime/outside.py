@@ -1,7 +1,7 @@
 """The outer side of the conversation that `create` and `exec` have with the process they make (see `sync`)."""
 
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from runtime import init
 from runtime.errors import InvalidArgument
@@ -10,6 +10,9 @@ from runtime.spec import Process
 from runtime.stage import Inside, Outside
 from runtime.step import Step
 from runtime.sync import Go, Ready
+
+if TYPE_CHECKING:
+    from runtime.trace import Trace
 
 
 def console_for(process: Process, path: str, console: int) -> int:
@@ -21,15 +24,25 @@ def console_for(process: Process, path: str, console: int) -> int:
     return connect(path) if path else console
 
 
-def stage(inside: tuple[Step[Inside], ...], console: int, preserved: int) -> Outside:
+def stage(inside: tuple[Step[Inside], ...], console: int, preserved: int, trace: "Trace | None" = None) -> Outside:
     """The outer stage, whose new process will run the inner steps."""
     def become(at: Inside) -> NoReturn:
         init.run(inside, at)
 
     at = Outside(become)
     at.console_socket = console
+    at.trace = trace
     at.keep = tuple(range(3, 3 + preserved))
     return at
+
+
+def opened(path: str) -> "Trace | None":
+    """The file of --trace. Raises InvalidArgument if it cannot be opened: before anything is done."""
+    if not path:
+        return None
+    from runtime import trace
+
+    return trace.opened(path)
 
 
 def ready(at: Outside) -> None:

@@ -6,10 +6,13 @@ that becomes the container's. Everything that can be known beforehand is in the 
 
 import os
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from runtime.state import start_time
 from runtime.sync import Attached, Channel
+
+if TYPE_CHECKING:
+    from runtime.trace import Trace
 
 
 class Inside:
@@ -23,6 +26,7 @@ class Inside:
         self.terminal = -1  # the terminal's slave side
         self.program = ""  # what was found for args[0]
         self.home = ""  # HOME, where the environment has none
+        self.trace: Trace | None = None
         self.attached = False
         self.started = False  # after that, nobody listens to the channel
 
@@ -43,6 +47,7 @@ class Outside:
         self.pid = 0
         self.entrance = 0  # the process that forked `pid`, until it is reaped
         self.console_socket = -1
+        self.trace: Trace | None = None
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)
 
     def hear(self) -> None:

@@ -17,9 +17,9 @@ overlay, build a network) follow the same protocol.
 beforehand belongs into the step itself; if `apply` needs an `if`, the plan should have decided.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Step(msgspec.Struct, Generic[Stage], frozen=True):
 
     why: ClassVar[str]
     manual: ClassVar[str]
+    returns: ClassVar[bool] = True
+    """False where the process is another program afterwards: then this is the last step."""
 
     def describe(self) -> str:
         """What this step does, in one line, with its own values."""
@@ -48,15 +50,25 @@ class Step(msgspec.Struct, Generic[Stage], frozen=True):
         """Take it back. The default is right for what ends by itself with the process or its namespaces."""
 
 
-def apply(steps: Iterable[Step[Stage]], at: Stage, tell: Callable[[Step[Stage]], None] | None = None) -> ExitStack:
+class Doing(Protocol):
+    """How steps are applied and undone: directly, or with a word about each (`runtime.trace.Trace`)."""
+
+    def apply(self, step: Step[Any], at: Any) -> None: ...
+
+    def undo(self, step: Step[Any], at: Any) -> None: ...
+
+
+def apply(steps: Iterable[Step[Stage]], at: Stage, trace: Doing | None = None) -> ExitStack:
     """Apply the steps in order; what is returned undoes them in reverse order when it is closed.
 
-    When a step fails, the earlier ones are undone and its error passes. `tell` is called after each step (the trace).
+    When a step fails, the earlier ones are undone and its error passes.
     """
     with ExitStack() as undo:
         for step in steps:
-            step.apply(at)
-            undo.callback(step.undo, at)
-            if tell is not None:
-                tell(step)
+            if trace is None:
+                step.apply(at)
+                undo.callback(step.undo, at)
+            else:
+                trace.apply(step, at)
+                undo.callback(trace.undo, step, at)
         return undo.pop_all()

@@ -10,7 +10,7 @@ import errno
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -20,6 +20,7 @@ from runtime.cgroups import steps
 from runtime.cgroups.branch import FREEZING, NAP, all_members, refused
 from runtime.cgroups.steps import levels
 from runtime.errors import StepFailed
+from runtime.linux import calls
 from runtime.step import Step
 
 
@@ -38,7 +39,19 @@ def controller(directory: str, name: str) -> Any:
            "cpu": controllers.CpuController, "cpuacct": controllers.CpuAcctController,
            "devices": controllers.DevicesController, "blkio": controllers.BlkIOController,
            "net_cls": controllers.NetClsController, "net_prio": controllers.NetPrioController}
-    return own.get(name, controllers.Controller)(Place(directory))
+    found = own.get(name, controllers.Controller)(Place(directory))
+    if calls.made is not None:
+        found.set_property = noted(found.set_property, directory)
+    return found
+
+
+def noted(write: Callable[[bytes, object], object], directory: str) -> Callable[[bytes, object], None]:
+    """cgroupspy's one way to write, for a trace: all its properties end there."""
+    def set_property(file: bytes, value: object) -> None:
+        calls.note("write", os.path.join(directory, file.decode()), str(value))
+        write(file, value)
+
+    return set_property
 
 
 @contextmanager

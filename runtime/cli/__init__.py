@@ -65,10 +65,17 @@ def preload() -> None:
 
 def protect(words: Sequence[str]) -> None:
     """Go on from a read-only interpreter (CVE-2019-5736). Returns if this one is; raises OSError if it cannot be."""
-    from runtime.linux.interpreter import bootstrap, exec_protected, protected
+    from runtime.linux.interpreter import bootstrap, exec_protected, protected, read_only_copy
 
-    if not protected() and os.geteuid() == 0:
-        exec_protected([*bootstrap("runtime.cli:entry"), *words], os.environ)
+    if protected() or os.geteuid() != 0:
+        return
+    if any(word.lstrip("-").startswith("trace") for word in words):
+        from runtime.cli.verbs import protected_traced
+
+        tree = protected_traced(words)
+    else:
+        tree = read_only_copy()
+    exec_protected([*bootstrap("runtime.cli:entry"), *words], os.environ, tree)
 
 
 def complain(message: str) -> int:

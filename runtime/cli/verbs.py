@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -28,12 +29,14 @@ GLOBAL: Flags = {
 }
 
 HELP = {"help": Flag(bool, "show this page", "h")}
+TRACE = {"trace": Flag(str, "append to this file, as JSON, what is done: a line for each step")}
 CREATE: Flags = {
     "bundle": Flag(str, "directory of config.json (default: the current one)", "b"),
     "console-socket": Flag(str, "unix socket to send the terminal's master to"),
     "pid-file": Flag(str, "write the process number to this file"),
     "no-new-keyring": Flag(bool, "keep the caller's session keyring"),
     "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
+    **TRACE,
     **HELP,
 }
 RUN: Flags = {**CREATE, "detach": Flag(bool, "do not wait for the program", "d"),
@@ -52,6 +55,7 @@ EXEC: Flags = {
     "no-new-privs": Flag(bool, "execve gives no privileges any more"),
     "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
     "ignore-paused": Flag(bool, "also in a paused container: the process begins when it is resumed"),
+    **TRACE,
     **HELP,
 }
 
@@ -130,7 +134,32 @@ def run_(call: Call) -> int:
         return attended(terminal, begin, lambda: lifecycle.start(place))
     finally:
         if created and not call.given.on("keep"):
-            lifecycle.delete(place, force=True)
+            with telling(asked.trace, "Delete", f"kill what is left of {place.id}, and remove its cgroup and state",
+                         "cgroups(7), kill(2), rmdir(2)"):
+                lifecycle.delete(place, force=True)
+
+
+def telling(path: str, step: str, what: str, manual: str) -> AbstractContextManager[None]:
+    """For what `run` does beside the plan: a line in the trace, if there is one."""
+    if not path:
+        return nullcontext()
+    from runtime.trace import opened
+
+    return opened(path).telling(step, what, manual)
+
+
+def protected_traced(argv: Sequence[str]) -> int:
+    """`linux.interpreter.read_only_copy` with a line in the trace, if --trace is given."""
+    from runtime.linux.interpreter import read_only_copy
+
+    try:
+        words = parse(argv, GLOBAL).words
+        path = parse(words[1:], VERBS[words[0]].flags, mixed=words[0] != "exec").text("trace")
+        with telling(absolute(path), "OwnInterpreter", "copy the mount of the Python interpreter, read-only, and go on "
+                     "there: the container can see it as /proc/self/exe", "open_tree(2), mount_setattr(2)"):
+            return read_only_copy()
+    except (Fault, LookupError):
+        return read_only_copy()  # who goes on with these words says what is wrong with them
 
 
 def wanted(call: Call) -> "Wanted":
@@ -139,7 +168,8 @@ def wanted(call: Call) -> "Wanted":
     given = call.given
     return Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
                   pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
-                  preserved=given.number("preserve-fds"), keyring=not given.on("no-new-keyring"))
+                  preserved=given.number("preserve-fds"), keyring=not given.on("no-new-keyring"),
+                  trace=absolute(given.text("trace")))
 
 
 def exec_(call: Call) -> int:
@@ -152,7 +182,7 @@ def exec_(call: Call) -> int:
                   capabilities=tuple(given.many("cap")), terminal=given.on("tty"),
                   no_new_privileges=given.on("no-new-privs"), pid_file=absolute(given.text("pid-file")),
                   console_socket=absolute(given.text("console-socket")), preserved=given.number("preserve-fds"),
-                  ignore_paused=given.on("ignore-paused"))
+                  ignore_paused=given.on("ignore-paused"), trace=absolute(given.text("trace")))
     if not asked.args and not asked.process_file:
         raise InvalidArgument("exec: process args cannot be empty")
     place = Place(call.root, given.words[0])

@@ -3,14 +3,22 @@
 The newer system calls (since Linux 5.2) have the same number on every architecture, because one table was agreed on;
 the few older ones that libc does not wrap are listed by architecture. libc itself is already mapped into the process:
 `CDLL(None)` opens no file.
+
+Every call goes through `syscall` or `call`, which note it where `made` is a list (`--trace`, see `runtime.trace`): what
+is told of a step is thereby what the kernel was asked, and nothing that somebody wrote down beside it.
 """
 
 import ctypes
 import os
+from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
 
-Argument = int | bytes | None | ctypes.Array[ctypes.c_char] | ctypes.Structure
+Argument = int | bytes | None | ctypes.Array[Any] | ctypes.Structure
+
+Made = tuple[str, tuple[object, ...]]  # a call's name and its arguments
+
+made: list[Made] | None = None  # None: nobody is tracing
 
 _KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280, "armv7l": 311, "i686": 288}
 
@@ -39,7 +47,22 @@ def check(result: int, path: str | bytes | None = None) -> int:
 
 def syscall(name: str, *arguments: Argument, path: str | bytes | None = None) -> int:
     """A system call by its name in NUMBERS. Raises OSError."""
+    if made is not None:
+        made.append((name, arguments))
     return check(libc.syscall(ctypes.c_long(NUMBERS[name]), *map(register, arguments)), path)
+
+
+def call(name: str, *arguments: Argument, path: str | bytes | None = None) -> int:
+    """A system call by libc's function of that name. Raises OSError."""
+    if made is not None:
+        made.append((name, arguments))
+    return check(getattr(libc, name)(*map(register, arguments)), path)
+
+
+def note(name: str, *arguments: object) -> None:
+    """Note a call that somebody else makes: Python's `os`, a library."""
+    if made is not None:
+        made.append((name, arguments))
 
 
 def register(value: Argument) -> object:

@@ -5,7 +5,7 @@ The bounding set is dropped by prctl (see `prctl`); the ambient set is raised by
 
 import ctypes
 
-from runtime.linux.calls import check, libc
+from runtime.linux.calls import call, check, libc
 
 NAMES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
@@ -52,4 +52,4 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     """Set the three sets. Raises PermissionError where a capability is not in the permitted set. capset(2)."""
     low = Data(effective & 0xFFFFFFFF, permitted & 0xFFFFFFFF, inheritable & 0xFFFFFFFF)
     high = Data(effective >> 32, permitted >> 32, inheritable >> 32)
-    check(libc.capset(ctypes.byref(Header(_VERSION_3, 0)), (Data * 2)(low, high)))
+    call("capset", Header(_VERSION_3, 0), (Data * 2)(low, high))

@@ -2,7 +2,7 @@
 
 import os
 
-from runtime.linux.calls import syscall
+from runtime.linux.calls import note, syscall
 
 CLOSE_RANGE_CLOEXEC = 4
 LAST = 2**32 - 1
@@ -36,6 +36,7 @@ def write(path: str | bytes, content: bytes, *, dir_fd: int | None = None) -> No
     """Write to an existing file in one write(2), as the files of /proc and cgroups want it. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
+        note("write", path, content)
         os.write(fd, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error

@@ -41,13 +41,12 @@ def read_only_copy() -> int:
     return tree
 
 
-def exec_protected(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Execute this interpreter again, from a read-only detached mount, with these arguments (without argv[0]).
+def exec_protected(argv: Sequence[str], env: Mapping[str, str], tree: int) -> None:
+    """Execute this interpreter again from its read-only copy `tree`, with these arguments (without argv[0]).
 
     It runs isolated (-I), without `site` (-S) and without writing bytecode (-B); `bootstrap` gives it this process's
     own module search path back. Returns only by raising OSError.
     """
-    tree = read_only_copy()
     try:
         os.execve(f"/proc/self/fd/{tree}", [sys.executable, *argv], dict(env))
     finally:

@@ -9,7 +9,7 @@ is thereby harmless (CVE-2021-30465).
 import ctypes
 import os
 
-from runtime.linux.calls import check, libc, syscall, text
+from runtime.linux.calls import call, check, libc, syscall, text
 
 MS_RDONLY = 1
 MS_NOSUID = 1 << 1
@@ -69,17 +69,17 @@ class MountAttr(ctypes.Structure):
 
 def mount(source: str | None, target: str, fstype: str | None, flags: int = 0, data: str | None = None) -> None:
     """mount(2)."""
-    check(libc.mount(text(source), text(target), text(fstype), ctypes.c_ulong(flags), text(data)), target)
+    call("mount", text(source), text(target), text(fstype), flags, text(data), path=target)
 
 
 def umount2(target: str, flags: int = 0) -> None:
     """umount2(2). MNT_DETACH takes the whole tree out of sight at once; it goes when nobody uses it any more."""
-    check(libc.umount2(text(target), flags), target)
+    call("umount2", text(target), flags, path=target)
 
 
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2). With "." for both, the old root ends up stacked over the new one, and needs no directory."""
-    check(libc.pivot_root(text(new_root), text(put_old)), new_root)
+    call("pivot_root", text(new_root), text(put_old), path=new_root)
 
 
 def open_tree(dirfd: int, path: str, flags: int) -> int:

@@ -6,7 +6,7 @@ threads may neither make nor join a user namespace.
 
 import os
 
-from runtime.linux.calls import check, libc
+from runtime.linux.calls import call
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -20,7 +20,7 @@ CLONE_NEWNET = 0x40000000
 
 def unshare(flags: int) -> None:
     """Leave the namespaces of these kinds for new ones. unshare(2)."""
-    check(libc.unshare(flags))
+    call("unshare", flags)
 
 
 def setns(fd: int, nstype: int) -> None:
@@ -28,16 +28,16 @@ def setns(fd: int, nstype: int) -> None:
 
     `fd` may be a pidfd: then `nstype` is a set of flags, and all of that process's namespaces are entered at once.
     """
-    check(libc.setns(fd, nstype))
+    call("setns", fd, nstype)
 
 
 def sethostname(name: str) -> None:
     """sethostname(2)."""
     value = os.fsencode(name)
-    check(libc.sethostname(value, len(value)))
+    call("sethostname", value, len(value))
 
 
 def setdomainname(name: str) -> None:
     """setdomainname(2)."""
     value = os.fsencode(name)
-    check(libc.setdomainname(value, len(value)))
+    call("setdomainname", value, len(value))

@@ -1,10 +1,8 @@
 """prctl(2), by python-prctl where it has the word, by libc where it has not (the ambient set, capability 40)."""
 
-import ctypes
-
 import prctl  # type: ignore[import-untyped]
 
-from runtime.linux.calls import check, libc
+from runtime.linux.calls import call
 
 PR_CAPBSET_DROP = 24
 PR_CAP_AMBIENT = 47
@@ -44,14 +42,14 @@ def set_keepcaps(keep: bool) -> None:
 
 def drop_bounding(capability: int) -> None:
     """No execve of this process or its children can gain the capability any more. PR_CAPBSET_DROP."""
-    check(libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0))
+    call("prctl", PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def clear_ambient() -> None:
     """PR_CAP_AMBIENT_CLEAR_ALL."""
-    check(libc.prctl(PR_CAP_AMBIENT, ctypes.c_ulong(PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0))
+    call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 
 
 def raise_ambient(capability: int) -> None:
     """The capability survives execve of a program without file capabilities. PR_CAP_AMBIENT_RAISE."""
-    check(libc.prctl(PR_CAP_AMBIENT, ctypes.c_ulong(PR_CAP_AMBIENT_RAISE), ctypes.c_ulong(capability), 0, 0))
+    call("prctl", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)

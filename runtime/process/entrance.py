@@ -13,9 +13,10 @@ standard stream is exchanged for one that has no power over the host's file), an
 import os
 import signal
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from select import POLLIN, poll
 from shlex import quote
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from runtime.cgroups import Cgroup
 from runtime.errors import Fault, StepFailed
@@ -27,6 +28,9 @@ from runtime.stage import Inside, Outside
 from runtime.state import start_time
 from runtime.step import Step
 from runtime.sync import Attached, Channel, Disconnected, Failed, Pid, pair
+
+if TYPE_CHECKING:
+    from runtime.trace import Trace
 
 KINDS = {  # the specification's name: flag, file in /proc/PID/ns, unshare(1)'s option
     "user": (n.CLONE_NEWUSER, "user", "--user"),
@@ -164,14 +168,18 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
     """The entrance: never returns, whatever happens."""
     try:
         prctl.set_dumpable(False)
-        null.replace()
-        close_all_but({channel.reading, channel.writing, at.console_socket, *at.keep})
+        trace = at.trace.on("entrance") if at.trace else None
+        with told(trace, "OwnNull", "open /dev/null anew, by way of a read-only mount", "open_tree(2), null(4)"):
+            null.replace()
+        close_all_but({channel.reading, channel.writing, at.console_socket, *at.keep, trace.file if trace else -1})
         forbid_imports()
-        enter()
+        with told(trace, "Enter", "enter the namespaces", "unshare(2), setns(2)"):
+            enter()
         pid = os.fork()
         if pid == 0:
             stage = Inside(channel)
             stage.console_socket = at.console_socket
+            stage.trace = trace and trace.on("inside")
             at.become(stage)
         channel.send(Pid(pid))
         os._exit(0)
@@ -182,6 +190,11 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
         report(channel, "StepFailed", f"enter namespaces{path}: {str(error.strerror).lower()}")
     except BaseException as error:
         report(channel, "StepFailed", f"enter namespaces: {type(error).__name__}: {error}")
+
+
+def told(trace: "Trace | None", step: str, what: str, manual: str) -> AbstractContextManager[None]:
+    """What the entrance does is part of a step, or of none: for a trace it gets a name."""
+    return trace.telling(step, what, manual) if trace else nullcontext()
 
 
 def report(channel: Channel, kind: str, text: str) -> NoReturn:

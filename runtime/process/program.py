@@ -203,6 +203,7 @@ class Execute(Step[Inside], frozen=True):
     manual: ClassVar[str] = "execve(2), close_range(2)"
     args: tuple[str, ...]
     env: tuple[str, ...]
+    returns: ClassVar[bool] = False
     preserved: int = 0  # descriptors after the standard three that the program inherits
 
     def describe(self) -> str:
