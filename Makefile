@@ -4,7 +4,7 @@
 # second run needs neither root nor a network) and a virtual environment in .venv with this checkout in it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check bench install uninstall clean test-fresh
+.PHONY: help setup setup-tests demo test check bench install uninstall clean test-fresh test-vm
 
 # The system's Python where it is new enough: the python3 of a version manager may lack headers, and start slowly.
 PYTHON ?= $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -53,6 +53,11 @@ bench: install setup-tests ## compare the speed with Debian's docker.io and podm
 test-fresh: ## make a bare Debian in a directory, clone this into it, and run demo and test there
 	@tests/packages.sh need debootstrap
 	@tests/fresh/run.sh
+
+# The tests that say most about cgroup v2, systemd, AppArmor and a full kernel: tests/vm/__main__.py chooses them.
+test-vm: ## boot a VM with Debian's own kernel, systemd and cgroup v2, and run tests there (PYTEST_OPTIONS: which)
+	@tests/packages.sh need debootstrap e2fsprogs qemu-system-x86
+	@PYTEST_OPTIONS='$(PYTEST_OPTIONS)' $(PYTHON) -m tests.vm
 
 install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
 	@install -d $(PREFIX)/bin

@@ -6,7 +6,8 @@
 #
 # What this machine knows about where packages come from (apt's sources and proxies, pip's settings, certificates) is
 # handed on as it is; everything else is as the distribution has it. SUITE chooses another release of Debian, TARGETS
-# what is made there.
+# what is made there, INCLUDE further packages (comma-separated), and KEEP a directory that the finished root file system
+# becomes: `make test-vm` makes its machine that way.
 set -eu
 
 [ "$(id -u)" -eq 0 ] || { echo 'only root can make a root file system and namespaces: sudo make test-fresh' >&2; exit 1; }
@@ -41,10 +42,16 @@ archives() {
         awk -v suite="$suite" '$2 ~ "^" suite "($|-)"' | sort -u
 }
 
+# A worktree has its history elsewhere, and inside there is only the checkout.
+if [ ! -d "$source/.git" ]; then
+    git -c safe.directory='*' clone --quiet --bare "$source" "$work/source"
+    source=$work/source
+fi
+
 suite=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 mirror=$(archives | awk -v suite="$suite" '$2 == suite { print $1; exit }')
 echo "making a bare Debian ($suite) in $root"
-debootstrap --variant=minbase --include=git,make,python3 "$suite" "$root" ${mirror:+"$mirror"} \
+debootstrap --variant=minbase --include="git,make,python3${INCLUDE:+,$INCLUDE}" "$suite" "$root" ${mirror:+"$mirror"} \
     >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
 rm -f "$root"/var/cache/apt/archives/*.deb
 
@@ -112,3 +119,4 @@ env -i $(tr '\n' ' ' <"$work/environment") root="$root" source="$source" work="$
     sh -c 'while read -r hierarchy; do echo $$ >"$hierarchy/$name/cgroup.procs"; done <"$work/hierarchies"
            exec unshare --cgroup sh -c "$0" "$1"' "$leave_root" \
     "$here/inside.sh"
+[ -z "${KEEP:-}" ] || mv "$root" "$KEEP"

@@ -126,10 +126,11 @@ def test_v2_passes_a_controller_down_and_limits_with_it(only_v2, content):
 
 
 def test_v2_says_which_limit_cannot_be_had_where_a_controller_is_not_passed_on(only_v2):
+    """With a controller that containers are not given, and that is therefore at the root at most."""
     tree = only_v2.second
     only_v2.create(None)
-    below = Hierarchy(2, tree.directory, ("memory",))
-    step = v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("memory",), ("memory",))
-    with pytest.raises(StepFailed, match="the memory limit that was asked for cannot be set"):
+    below = Hierarchy(2, tree.directory, ("misc",))
+    step = v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("misc",), ("misc",))
+    with pytest.raises(StepFailed, match="the misc limit that was asked for cannot be set"):
         step.apply(None)
-    v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("memory",)).apply(None)
+    v2.DelegateControllers(below.mountpoint, below.directory("/a"), ("misc",)).apply(None)

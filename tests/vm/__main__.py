@@ -1,0 +1,151 @@
+"""`make test-vm`: the tests that say most about a full Debian, in a machine of their own.
+
+What most users have is neither this machine's kernel nor its cgroups: Debian's kernel with its modules and AppArmor,
+systemd as pid 1, and cgroup v2 alone. QEMU boots exactly that, without a network, from the image that `image.sh` makes:
+
+    -kernel, -initrd      Debian's own, straight into memory: no boot loader
+    /dev/vda              the root file system; snapshot=on: what the guest writes goes into a file that is unlinked
+    /dev/vdb              a tar archive, no file system: this checkout with its uncommitted changes, and the selection
+    first serial port     the console, which we copy to our output
+    second serial port    the exit status, one line
+
+With KVM the guest runs at nearly the host's speed. /dev/kvm may be there and of no use: on a virtual machine without
+nested virtualisation, or with half of it, QEMU fails or the guest hangs. A kernel says its first words within a second,
+and systemd is up in ten; a guest that takes too long is given up, and the next one is emulated: some ten times slower
+than the host.
+
+PYTEST_OPTIONS chooses other tests than `SELECTION`, SUITE another release of Debian, LIMIT the seconds until all of it
+is given up.
+"""
+
+import os
+import platform
+import select
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+CACHE = Path("/var/cache/pydocker-test/vm")
+# What differs there: cgroup v2 and its controllers, devices by eBPF, systemd, AppArmor, overlayfs and user namespaces
+# of a full kernel; a whole engine on top of it, behind systemd's socket.
+SELECTION = "tests/root/systemd tests/root/cgroups tests/root/runtime tests/root/containers"
+LIMIT = int(os.environ.get("LIMIT") or 2400)
+MEMORY = 3072  # MiB
+KERNEL_SIGN, SYSTEMD_SIGN = b"Linux version", b"ready: Linux"
+# No login on the console: it would hang the terminal up on which the tests write.
+KERNEL = ("root=/dev/vda rw console=ttyS0 apparmor=1 security=apparmor mitigations=off panic=-1 "
+          "systemd.show_status=no systemd.mask=serial-getty@ttyS0.service")
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What runs the guest: QEMU's word for it and ours, and the seconds until the kernel and systemd give a sign."""
+
+    name: str
+    words: str
+    kernel: int
+    systemd: int
+
+
+KVM = Accelerator("kvm", "with KVM", 15, 90)
+EMULATION = Accelerator("tcg,thread=multi", "emulated (some ten times slower than with KVM)", 60, 300)
+
+
+def main() -> int:
+    """The guest's exit status, or 1 if it never told one."""
+    if platform.machine() != "x86_64":
+        print("the machine that this boots is an x86_64: it cannot be had here", file=sys.stderr)
+        return 1
+    subprocess.run([HERE / "image.sh", CACHE], check=True)
+    with tempfile.TemporaryDirectory(prefix="pydocker-vm.", dir="/var/tmp") as work:
+        disk, status = Path(work, "checkout.tar"), Path(work, "status")
+        pack(disk, os.environ.get("PYTEST_OPTIONS") or SELECTION)
+        for accelerator in (KVM, EMULATION) if os.access("/dev/kvm", os.R_OK | os.W_OK) else (EMULATION,):
+            print(f"booting a machine, {accelerator.words}", flush=True)
+            if watch(command(accelerator.name, disk, status), accelerator):
+                break
+        told = status.read_text().split() if status.exists() else []
+    if not told:
+        print("the machine never told how the tests ended", file=sys.stderr)
+    return int(told[0]) if told else 1
+
+
+def pack(disk: Path, selection: str) -> None:
+    """The files that git knows of and those that it would know, as they are now, and which tests to run."""
+    listed = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
+                             "--exclude-standard"], cwd=CHECKOUT, stdout=subprocess.PIPE, check=True).stdout
+    names = [name for name in listed.split(b"\0") if name and os.path.lexists(CHECKOUT / os.fsdecode(name))]
+    with tempfile.TemporaryDirectory() as chosen:
+        Path(chosen, ".selection").write_text(shlex.join(shlex.split(selection)))
+        subprocess.run(["tar", "-cf", disk, "--owner=0", "--group=0", "--mode=go=u-w", "-C", chosen, ".selection",
+                        "-C", CHECKOUT, "--null", "--files-from=-"], input=b"\0".join(names), check=True)
+
+
+def command(accelerator: str, disk: Path, status: Path) -> list[str]:
+    """QEMU's command line. `-cpu max`: all that the accelerator can do."""
+    return [
+        "qemu-system-x86_64", "-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", str(MEMORY),
+        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        "-kernel", f"{CACHE}/linux", "-initrd", f"{CACHE}/initrd", "-append", KERNEL,
+        "-drive", f"file={CACHE}/root.img,format=raw,if=virtio,snapshot=on",
+        "-drive", f"file={disk},format=raw,if=virtio,readonly=on",
+        "-serial", "stdio", "-serial", f"file:{status}",
+    ]
+
+
+def watch(qemu: list[str], accelerator: Accelerator) -> bool:
+    """Run the machine to its end, its console copied to our output from systemd's sign on. False: no such sign."""
+    with subprocess.Popen(qemu, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+        assert machine.stdout is not None
+        console, began, boot = machine.stdout.fileno(), time.monotonic(), b""
+        try:
+            for sign, patience in ((KERNEL_SIGN, accelerator.kernel), (SYSTEMD_SIGN, accelerator.systemd)):
+                boot += heard(console, sign, patience)
+                if sign not in boot:
+                    show(boot[-2000:])
+                    print(f"no '{sign.decode()}' in {time.monotonic() - began:.0f} s: given up", flush=True)
+                    return False
+            print(f"up in {time.monotonic() - began:.0f} s", flush=True)
+            show(boot[boot.index(SYSTEMD_SIGN):])
+            for some in chunks(console, LIMIT):
+                show(some)
+            return True
+        finally:
+            machine.kill()
+
+
+def heard(console: int, sign: bytes, seconds: float) -> bytes:
+    """All that the machine says up to this sign; or up to its end, or to that of our patience."""
+    text = b""
+    for some in chunks(console, seconds):
+        text += some
+        if sign in text:
+            break
+    return text
+
+
+def chunks(console: int, seconds: float) -> Iterator[bytes]:
+    """What the machine says, as it comes, until it ends or the time is over."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([console], [], [], left)
+        some = os.read(console, 1 << 16) if ready else b""
+        if not some:
+            return
+        yield some
+
+
+def show(text: bytes) -> None:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

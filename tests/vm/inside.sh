@@ -1,0 +1,20 @@
+#!/bin/sh
+# In the guest, as root and below systemd: install the checkout as a user would, run the selected tests, tell the status.
+# The first serial port is the console; the host reads the exit status from the second one.
+set -u
+cd /srv/pydocker || exit
+
+exec </dev/null
+dmesg --console-level err
+status=1
+trap 'echo "$status" >/dev/ttyS1; sync' EXIT
+
+echo "ready: Linux $(uname -r), $(systemctl --version | head -n 1), cgroups: $(stat -fc %T /sys/fs/cgroup)," \
+    "AppArmor: $(cat /sys/module/apparmor/parameters/enabled)"
+# What pip installed is of this pyproject.toml (the image's stamp has its hash), whatever tar made of its time.
+touch .venv/.engine .venv/.tests
+make --no-print-directory install || exit
+# Word by word, as make hands them on: no shell looks at them again but for quotes.
+eval "set -- $(cat .selection)"
+.venv/bin/python -m pytest --color=no -p no:cacheprovider -o timeout=900 "$@"
+status=$?
