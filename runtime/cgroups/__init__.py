@@ -30,20 +30,21 @@ encodes it) and usable by any later process. How it is used:
     cgroup.create(resources)                        … or apply them at once
     cgroup.enter(pid)                               before the process does anything: its children follow it
     cgroup.processes()  .stats()  .oom_kills()      looking
+    cgroup.oom_notices()                            listening
     cgroup.apply(resources)  .freeze()  .thaw()     changing (update, pause)
     cgroup.kill()  .destroy()                       ending
 
 Files in reading order: `layout` (which host is this), `files` with `memory`, `processor` and `traffic` (which value
 goes into which file), `devices` and `program` (rules; as v1 lines; as eBPF), `branch`, `steps`, `v1`, `v2`, `cgroup`.
+Figures, which only looking needs: `stats` (their shape), `stats_v1`, `stats_v2`, `usage`, `oom`.
 """
 
 from runtime.cgroups import v1, v2
 from runtime.cgroups.cgroup import Cgroup
 from runtime.cgroups.layout import Hierarchy, Layout, read_layout
-from runtime.cgroups.stats import Stats
 from runtime.errors import InvalidSpec
 
-__all__ = ["Cgroup", "Hierarchy", "Layout", "Stats", "open", "read_layout"]
+__all__ = ["Cgroup", "Hierarchy", "Layout", "open", "read_layout"]
 
 LONGEST_NAME = 255  # bytes; kernfs takes no longer one
 

@@ -4,6 +4,7 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 """
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,11 +12,15 @@ from runtime.cgroups import v1, v2
 from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove
 from runtime.cgroups.devices import container_rules, lines
 from runtime.cgroups.files import Settings, placed
-from runtime.cgroups.stats import Stats, oom_kills, stats
 from runtime.cgroups.steps import MakeCgroup, SetLimit
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
 from runtime.step import Step, apply
+
+if TYPE_CHECKING:
+    # Imported when they are asked for: no container's start needs them, and their many classes take two milliseconds.
+    from runtime.cgroups.oom import OomNotices
+    from runtime.cgroups.stats import Stats
 
 # v2's controllers that a container is given where the host has them.
 DELEGATED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
@@ -122,10 +127,20 @@ class Cgroup(msgspec.Struct, frozen=True):
 
     def oom_kills(self) -> int:
         """How many of its processes the kernel has killed for want of memory; 0 if nobody counts."""
+        from runtime.cgroups.usage import oom_kills
+
         return oom_kills(self.first, self.second)
 
-    def stats(self) -> Stats:
+    def oom_notices(self) -> "OomNotices":
+        """What becomes readable when the kernel had to kill for want of memory: see `oom`. Raises StepFailed."""
+        from runtime.cgroups.oom import notices
+
+        return notices(self.first, self.second)
+
+    def stats(self) -> "Stats":
         """What it uses now. Raises StepFailed if it is gone."""
+        from runtime.cgroups.usage import stats
+
         return stats(self.first, self.second)
 
     def destroy(self) -> None:
@@ -141,7 +156,7 @@ class Cgroup(msgspec.Struct, frozen=True):
         memory = resources.memory
         if memory is None or not memory.check_before_update or not memory.limit or memory.limit < 0:
             return
-        used = self.stats().memory or 0
+        used = self.stats().memory.usage.usage
         if used > memory.limit:
             raise StepFailed(f"limit memory to {memory.limit}: {used} bytes are in use (memory.checkBeforeUpdate)")
 

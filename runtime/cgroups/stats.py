@@ -1,86 +1,174 @@
-"""What a container uses, as its cgroup counts it."""
+"""What a container uses, as its cgroup counts it, in the shape that `runc events --stats` prints.
 
-import os
-from typing import Any
+containerd and others decode these names (runc's types/events.go), so both versions of cgroups answer in the same ones,
+which are v1's: v2's swap is given as memory and swap together, its `io.stat` as blkio's tables. As Go writes it, a
+number that may be left out is left out when it is 0; the members without a default here are always there. `psi` is
+pressure stall information (kernel Documentation/accounting/psi.rst), which only v2 has for a cgroup.
+
+Units are the kernel's: bytes, nanoseconds, operations. `UNLIMITED` is how v2's word "max" is written.
+"""
 
 import msgspec
 
-from runtime.cgroups import v1, v2
-from runtime.cgroups.branch import read
+UNLIMITED = 2**64 - 1
 
-NEVER_REACHED = 1 << 62  # v1 writes "no limit" as the largest number of pages, in bytes
+
+class Pressure(msgspec.Struct, frozen=True):
+    """The share of the last 10, 60, 300 seconds that tasks waited, in percent; and all of it, in microseconds."""
+
+    avg10: float = 0.0
+    avg60: float = 0.0
+    avg300: float = 0.0
+    total: int = 0
+
+
+class Pressures(msgspec.Struct, frozen=True):
+    """`some`: at least one task waited; `full`: all did."""
+
+    some: Pressure = Pressure()
+    full: Pressure = Pressure()
+
+
+class CpuUsage(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Nanoseconds on a processor."""
+
+    total: int = 0
+    percpu: tuple[int, ...] = ()
+    percpu_kernel: tuple[int, ...] = ()
+    percpu_user: tuple[int, ...] = ()
+    kernel: int
+    user: int
+
+
+class Throttling(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Periods with a quota, those in which it was used up, and the nanoseconds that tasks then had to wait."""
+
+    periods: int = 0
+    throttled_periods: int = 0
+    throttled_time: int = 0
+
+
+class Cpu(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    usage: CpuUsage
+    throttling: Throttling
+    psi: Pressures | None = None
+
+
+class CpuSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """v1's cpuset; on v2 all is 0."""
+
+    cpus: tuple[int, ...] = ()
+    cpu_exclusive: int
+    mems: tuple[int, ...] = ()
+    mem_hardwall: int
+    mem_exclusive: int
+    memory_migrate: int
+    memory_spread_page: int
+    memory_spread_slab: int
+    memory_pressure: int
+    sched_load_balance: int
+    sched_relax_domain_level: int
+
+
+class MemoryEntry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Bytes; `max` is the most that was ever used, `failcnt` how often the limit was hit."""
+
+    limit: int
+    usage: int = 0
+    max: int = 0
+    failcnt: int
+
+
+class Memory(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`swap` is memory and swap together; `raw` is memory.stat."""
+
+    cache: int = 0
+    usage: MemoryEntry
+    swap: MemoryEntry
+    kernel: MemoryEntry
+    kernel_tcp: MemoryEntry = msgspec.field(name="kernelTCP")
+    raw: dict[str, int] = msgspec.field(default_factory=dict)
+    psi: Pressures | None = None
+
+
+class Pids(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tasks; a limit of 0 is none."""
+
+    current: int = 0
+    limit: int = 0
+
+
+class BlkioEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A number of one block device."""
+
+    major: int = 0
+    minor: int = 0
+    op: str = ""
+    value: int = 0
+
+
+Table = tuple[BlkioEntry, ...]
+
+
+class Blkio(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, rename="camel"):
+    """Bytes, operations, nanoseconds and sectors by device and operation."""
+
+    io_service_bytes_recursive: Table = ()
+    io_serviced_recursive: Table = ()
+    io_queue_recursive: Table = ()
+    io_service_time_recursive: Table = ()
+    io_wait_time_recursive: Table = ()
+    io_merged_recursive: Table = ()
+    io_time_recursive: Table = ()
+    sectors_recursive: Table = ()
+    psi: Pressures | None = None
+
+
+class Hugetlb(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Bytes in huge pages of one size."""
+
+    usage: int = 0
+    max: int = 0
+    failcnt: int
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """An empty object."""
+
+
+NO_ENTRY = MemoryEntry(limit=0, failcnt=0)
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """None is: nobody counts. Memory in bytes, processor time in nanoseconds; `*_limit` None is also: no limit."""
+    """All figures. What nobody counts is 0 (runc's way), so a host without a controller has the same shape."""
 
-    memory: int | None = None
-    memory_limit: int | None = None
-    cpu: int | None = None
-    pids: int | None = None
-    pids_limit: int | None = None
-
-
-def stats(first: tuple[v1.Branch, ...], second: v2.Branch | None) -> Stats:
-    """The figures of v1's controllers, and v2's for what v1 does not have. Raises StepFailed."""
-    known = _of_v2(second) if second else {}
-    for branch in first:
-        for name in branch.controllers:
-            known |= V1.get(name, _nothing)(branch)
-    return Stats(**known)
+    cpu: Cpu = Cpu(usage=CpuUsage(kernel=0, user=0), throttling=Throttling())
+    cpuset: CpuSet = CpuSet(cpu_exclusive=0, mem_hardwall=0, mem_exclusive=0, memory_migrate=0, memory_spread_page=0,
+                            memory_spread_slab=0, memory_pressure=0, sched_load_balance=0, sched_relax_domain_level=0)
+    memory: Memory = Memory(usage=NO_ENTRY, swap=NO_ENTRY, kernel=NO_ENTRY, kernel_tcp=NO_ENTRY)
+    pids: Pids = Pids()
+    blkio: Blkio = Blkio()
+    hugetlb: dict[str, Hugetlb] = msgspec.field(default_factory=dict)
+    intel_rdt: Nothing = Nothing()
+    network_interfaces: None = None
 
 
-def oom_kills(first: tuple[v1.Branch, ...], second: v2.Branch | None) -> int:
-    """The kernel's count of killed processes (v1 since Linux 4.13); 0 where nobody counts."""
-    branch = next((branch for branch in first if "memory" in branch.controllers), None)
-    if branch:
-        return _keyed(read(branch.directory, "memory.oom_control")).get("oom_kill", 0)
-    if second and _has(second, "memory.events"):
-        return _keyed(read(second.directory, "memory.events")).get("oom_kill", 0)
-    return 0
+def keyed(text: str) -> dict[str, int]:
+    """Lines of a word and a number: memory.stat, cpu.stat, memory.events."""
+    pairs = (line.split() for line in text.splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
 
 
-def _nothing(branch: v1.Branch) -> dict[str, int | None]:
-    return {}
+def number(text: str) -> int:
+    """The content of a file with one number; "max" is UNLIMITED, no file ("") is 0."""
+    return UNLIMITED if text.strip() == "max" else int(text or 0)
 
 
-def _memory(branch: v1.Branch) -> dict[str, int | None]:
-    memory: Any = branch.controller("memory")
-    limit = memory.limit_in_bytes
-    return {"memory": memory.usage_in_bytes, "memory_limit": limit if limit < NEVER_REACHED else None}
+def listed(text: str) -> tuple[int, ...]:
+    """A kernel's list of numbers and ranges: `0-2,7`."""
+    ends = (part.partition("-") for part in text.strip().split(",") if part)
+    return tuple(one for low, _, high in ends for one in range(int(low), int(high or low) + 1))
 
 
-def _cpuacct(branch: v1.Branch) -> dict[str, int | None]:
-    return {"cpu": branch.controller("cpuacct").usage}
-
-
-def _pids(branch: v1.Branch | v2.Branch) -> dict[str, int | None]:
-    return {"pids": int(read(branch.directory, "pids.current")), "pids_limit": _number(branch, "pids.max")}
-
-
-V1 = {"memory": _memory, "cpuacct": _cpuacct, "pids": _pids}
-
-
-def _of_v2(branch: v2.Branch) -> dict[str, int | None]:
-    """cpu.stat is in every v2 cgroup, the others where the controller is."""
-    known: dict[str, int | None] = {"cpu": _keyed(read(branch.directory, "cpu.stat")).get("usage_usec", 0) * 1000}
-    if _has(branch, "memory.current"):
-        known["memory"] = int(read(branch.directory, "memory.current"))
-        known["memory_limit"] = _number(branch, "memory.max")
-    if _has(branch, "pids.current"):
-        known |= _pids(branch)
-    return known
-
-
-def _has(branch: v2.Branch, file: str) -> bool:
-    return os.path.exists(os.path.join(branch.directory, file))
-
-
-def _number(branch: v1.Branch | v2.Branch, file: str) -> int | None:
-    text = read(branch.directory, file).strip()
-    return None if text == "max" else int(text)
-
-
-def _keyed(text: str) -> dict[str, int]:
-    """Lines of a word and a number."""
-    return {key: int(value) for key, value in (line.split() for line in text.splitlines())}
+def pids(current: str, limit: str) -> Pids:
+    return Pids(number(current), 0 if limit.strip() == "max" else number(limit))

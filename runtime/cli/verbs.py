@@ -257,6 +257,26 @@ def ps(call: Call) -> int:
     return 0
 
 
+def events(call: Call) -> int:
+    from runtime.events import once, seconds, stream
+    from runtime.state import Place
+
+    place = Place(call.root, call.given.words[0])
+    interval = seconds(call.given.text("interval") or "5s")
+
+    def tell(line: bytes) -> None:
+        os.write(1, line)
+
+    try:
+        if call.given.on("stats"):
+            once(place, tell)
+        else:
+            stream(place, interval, tell)
+    except BrokenPipeError:  # whoever read has seen enough
+        return 0
+    return 0
+
+
 def list_(call: Call) -> int:
     from runtime import lifecycle
 
@@ -321,6 +341,9 @@ VERBS = {
     "resume": Verb(resume, "ID", 1, "let a paused container's processes go on"),
     "ps": Verb(ps, "ID [PS OPTIONS...]", 1, "list the processes of a container, as the host's ps does",
                {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
+    "events": Verb(events, "ID", 1, "print what a container uses every few seconds, and when it is out of memory",
+                   {"interval": Flag(str, "how often (default 5s)"),
+                    "stats": Flag(bool, "print it once"), **HELP}),
     "list": Verb(list_, "", 0, "list the containers",
                  {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
     "explain": Verb(explain, "[ID]", 0, "print the steps of `create`, without doing anything",
