@@ -18,6 +18,9 @@ IPC_SYSCTLS = frozenset(f"kernel.{name}" for name in ("msgmax", "msgmnb", "msgmn
                                                       "shm_rmid_forced"))
 
 
+HOOKS = {"create_runtime": "createRuntime", "create_container": "createContainer", "start_container": "startContainer"}
+
+
 def check(spec: Spec, machine: Machine) -> None:
     """Raises InvalidSpec for the first thing that is wrong."""
     raise_first(complaints(spec, machine), "config.json")
@@ -45,6 +48,7 @@ def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
         yield "$.linux", "only Linux containers are supported, and this object says how they are to be"
     yield from of_namespaces(spec)
     yield from of_sysctls(spec)
+    yield from of_hooks(spec)
     yield from unsupported(spec)
 
 
@@ -132,19 +136,31 @@ def of_sysctls(spec: Spec) -> Iterator[Complaint]:
             yield at, f"sysctl {key!r} is not allowed in the hosts {needed} namespace"
 
 
+def of_hooks(spec: Spec) -> Iterator[Complaint]:
+    if spec.hooks is None:
+        return
+    for kind in spec.hooks.__struct_fields__:
+        for number, hook in enumerate(getattr(spec.hooks, kind)):
+            at = f"$.hooks.{HOOKS.get(kind, kind)}[{number}]"
+            if hook.timeout is not None and hook.timeout <= 0:
+                yield f"{at}.timeout", f"expected a number of seconds above 0, got {hook.timeout}"
+            if hook.args and not hook.args[0]:
+                yield f"{at}.args[0]", "expected a name"
+            for place, line in enumerate(hook.env):
+                if line.find("=") < 1:
+                    yield f"{at}.env[{place}]", "expected NAME=value"
+
+
 def unsupported(spec: Spec) -> Iterator[Complaint]:
     """Fields of the specification that would have to be ignored."""
     linux = spec.linux
     if linux is None:
         return
-    hooks = spec.hooks
     for path, asked in (
         ("$.linux.uidMappings", linux.uid_mappings), ("$.linux.gidMappings", linux.gid_mappings),
         ("$.linux.timeOffsets", linux.time_offsets), ("$.linux.intelRdt", linux.intel_rdt),
         ("$.linux.seccomp", linux.seccomp), ("$.linux.mountLabel", linux.mount_label),
         ("$.linux.personality", linux.personality),
-        ("$.hooks", hooks and any((hooks.prestart, hooks.create_runtime, hooks.create_container, hooks.start_container,
-                                   hooks.poststart, hooks.poststop))),
     ):
         if asked:
             yield path, "not supported by this runtime"

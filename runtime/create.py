@@ -11,6 +11,7 @@ If anything fails, what was done is undone in reverse order, and the error says 
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import msgspec
@@ -22,7 +23,7 @@ from runtime.machine import look
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import KINDS
-from runtime.spec import Spec, decode
+from runtime.spec import OCI_VERSION, Hooks, Spec, State, Status, decode
 from runtime.state import Place, Record, start_time
 from runtime.step import apply
 
@@ -57,6 +58,7 @@ def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
     # One realpath, of the caller's own path: the root itself may lie behind a link; what is inside is never joined.
     rootfs = os.path.realpath(os.path.join(wanted.bundle, spec.root.path))
     return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
+                     answer=place.answer,
                      cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
                      keyring=wanted.keyring, preserved=wanted.preserved)
 
@@ -85,22 +87,47 @@ def create(wanted: Wanted, console: int = -1) -> Record:
     place = Place(wanted.root, wanted.id)
     place.make()
     with ExitStack() as undo:
+        ended = after_end(spec, wanted)
+        undo.callback(ended)
         undo.callback(place.remove)
         record = Record(id=wanted.id, bundle=wanted.bundle, rootfs=container.rootfs, created=now(),
                         cgroup_path=container.cgroup_path, annotations=spec.annotations, process=spec.process,
-                        keyring=f"_ses.{wanted.id}" if wanted.keyring else "")
+                        keyring=f"_ses.{wanted.id}" if wanted.keyring else "", hooks=later(spec.hooks), making=True)
         place.write(record)
         os.mkfifo(place.fifo, 0o600)
+        if spec.hooks and spec.hooks.start_container:
+            os.mkfifo(place.answer, 0o600)
         at = stage(decision.inside, console, wanted.preserved, trace)
+        at.remember = lambda: place.write(alive(record, spec, at.pid))
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
-        record = msgspec.structs.replace(record, pid=at.pid, start_time=start_time(at.pid) or 0,
-                                         namespaces=namespaces(spec, at.pid), freezer=decision.freezer)
+        record = msgspec.structs.replace(alive(record, spec, at.pid), making=False, freezer=decision.freezer)
         place.write(record)
         write_pid_file(wanted.pid_file, at.pid)
         go(at)
         undo.pop_all()
     return record
+
+
+def alive(record: Record, spec: Spec, pid: int) -> Record:
+    """The record of a container whose process exists."""
+    return msgspec.structs.replace(record, pid=pid, start_time=start_time(pid) or 0, namespaces=namespaces(spec, pid))
+
+
+def later(hooks: Hooks | None) -> Hooks | None:
+    """Those that `start` and `delete` have to know of."""
+    return hooks and Hooks(poststart=hooks.poststart, poststop=hooks.poststop)
+
+
+def after_end(spec: Spec, wanted: Wanted) -> Callable[[], None]:
+    """What is to be called when the container could not be made: the poststop hooks (runtime.md, "Lifecycle")."""
+    if not spec.hooks or not spec.hooks.poststop:
+        return lambda: None
+    from runtime import hooks
+
+    state = State(oci_version=OCI_VERSION, id=wanted.id, pid=0, status=Status.STOPPED, bundle=wanted.bundle,
+                  annotations=spec.annotations)
+    return lambda: hooks.after_end(spec.hooks, state)
 
 
 def namespaces(spec: Spec, pid: int) -> dict[str, str]:

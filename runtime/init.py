@@ -49,5 +49,8 @@ def fail(at: Inside, kind: str, text: str, number: int | None = None) -> NoRetur
     """Tell whoever listens, and end."""
     if not at.started:
         report(at.channel, kind, text)
+    if at.answer >= 0:  # somebody does: `start` (as long as execve has not closed it)
+        os.write(at.answer, text.encode(errors="surrogateescape") + b"\n")
+        os._exit(1)
     os.write(2, text.encode(errors="surrogateescape") + b"\n")
     os._exit(127 if number == errno.ENOENT else 126)

@@ -10,7 +10,8 @@ import re
 import signal
 
 from runtime import cgroups
-from runtime.errors import Fault, InvalidArgument, NoSuchContainer, WrongState
+from runtime.errors import Fault, InvalidArgument, NoSuchContainer, StepFailed, WrongState
+from runtime.linux.descriptors import drain
 from runtime.process.entrance import end
 from runtime.spec import State, Status
 from runtime.state import Place, Record, frozen, start_time, status
@@ -26,12 +27,56 @@ def start(place: Place) -> None:
     """Let the program begin. Raises NoSuchContainer, WrongState."""
     record = place.record()
     now = status(place, record)
-    if now is Status.CREATED and wake(place.fifo):
-        return
+    if now is Status.CREATED:
+        answer = listen(place.answer)
+        if wake(place.fifo):
+            try:
+                hear(answer)
+                begun(place, record)
+            except StepFailed:
+                stop(record)
+                raise
+            return
     raise WrongState("cannot start a container that has stopped" if now is Status.STOPPED
                      else "cannot start a container in the paused state" if now is Status.PAUSED
                      else "cannot start an already running container" if now is not Status.CREATING
                      else "cannot start a container that is being created")
+
+
+def listen(fifo: str) -> int:
+    """Where init tells how the startContainer hooks went; -1 where there are none."""
+    try:
+        return os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def hear(answer: int) -> None:
+    """Return when the startContainer hooks are done. Raises StepFailed with what init said of them."""
+    if answer < 0:
+        return
+    os.set_blocking(answer, True)
+    try:
+        said = drain(answer)  # init is the only writer: its execve, or its end, is the end of file
+    finally:
+        os.close(answer)
+    if said != b"\n":
+        raise StepFailed(said.decode(errors="surrogateescape").strip() or "container process is already dead")
+
+
+def begun(place: Place, record: Record) -> None:
+    """The poststart hooks, whose failure ends the container (runtime.md, "Lifecycle")."""
+    if record.hooks and record.hooks.poststart:
+        from runtime import hooks
+
+        hooks.after_start(record.hooks, state(place))
+
+
+def stop(record: Record) -> None:
+    """Kill all processes of a container that could not be started; `delete` removes the rest."""
+    cgroups.open(record.cgroup_path).kill()  # first of all: it also thaws, and a frozen process does not die
+    if record.pid and start_time(record.pid) == record.start_time:
+        end(record.pid)
 
 
 def wake(fifo: str) -> bool:
@@ -110,13 +155,14 @@ def delete(place: Place, *, force: bool = False) -> None:
 
 
 def destroy(place: Place, record: Record) -> None:
-    """Kill whatever is left, remove the cgroup, forget the container."""
-    cgroup = cgroups.open(record.cgroup_path)
-    cgroup.kill()  # first of all: it also thaws, and a frozen process does not die
-    if record.pid and start_time(record.pid) == record.start_time:
-        end(record.pid)
-    cgroup.destroy()
+    """Kill whatever is left, remove the cgroup, forget the container; the last word is the poststop hooks'."""
+    stop(record)
+    cgroups.open(record.cgroup_path).destroy()
     place.remove()
+    if record.hooks and record.hooks.poststop:
+        from runtime import hooks
+
+        hooks.after_end(record.hooks, record.state(Status.STOPPED))
 
 
 def every(root: str) -> list[State]:

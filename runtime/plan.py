@@ -19,7 +19,7 @@ What has to come before what is said by each step's `why`. If a step seems to ne
 
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -63,23 +63,30 @@ from runtime.rootfs.root import (
     SetAttributes,
     UseRoot,
 )
-from runtime.spec import Linux, LinuxCapabilities, Mount, NamespaceType, Process, Spec
+from runtime.spec import OCI_VERSION, Linux, LinuxCapabilities, Mount, NamespaceType, Process, Spec, Status
 from runtime.stage import Inside
 from runtime.step import Step
+
+if TYPE_CHECKING:
+    from runtime.hooks import Placed
 
 READ_ONLY = Attributes(set=m.MOUNT_ATTR_RDONLY)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """All steps of a container, in order: `outside` on the stage Outside, `inside` on the stage Inside."""
+    """All steps of a container, in order: `outside` on the stage Outside, `inside` on the stage Inside.
+
+    `later` are the hooks of `start` and `delete`, on the container's state.
+    """
 
     outside: tuple[Step[Any], ...]
     inside: tuple[Step[Inside], ...]
     freezer: str = ""  # the file that says whether the container is paused
+    later: tuple[Step[Any], ...] = ()
 
     @property
     def steps(self) -> tuple[Step[Any], ...]:
-        return (*self.outside, *self.inside)
+        return (*self.outside, *self.inside, *self.later)
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -90,6 +97,7 @@ class Container(msgspec.Struct, frozen=True):
     bundle: str
     fifo: str
     cgroup_path: str
+    answer: str = ""
     keyring: bool = True
     preserved: int = 0
 
@@ -98,28 +106,43 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     """The plan that makes a container. The specification was checked (`checks.check`). Raises InvalidSpec."""
     assert spec.process is not None and spec.linux is not None
     cgroup = cgroups.open(container.cgroup_path, machine.cgroups)
+    hooks = hook_steps(spec, container)
     outside: tuple[Step[Any], ...] = (
         *cgroup.steps(spec.linux.resources),
         enter(spec.linux),
         *oom_score(spec.process),
         EnterCgroup(cgroup),
+        *(hooks.outside if hooks else ()),
     )
     inside = (
         OpenFifo(container.fifo),
+        *(hooks.first if hooks else ()),
         *limits(spec.process),
         *([SessionKeyring(f"_ses.{container.id}")] if container.keyring else []),
         NewSession(),
         *network(spec.linux),
         *(Sysctl(key, value) for key, value in spec.linux.sysctl.items()),
-        *root_filesystem(spec, container, cgroup, machine),
+        *root_filesystem(spec, container, cgroup, machine, hooks.mounted if hooks else ()),
         *([Hostname(spec.hostname)] if spec.hostname else []),
         *([Domainname(spec.domainname)] if spec.domainname else []),
         *become(spec.process, machine),
         WaitForStart(),
+        *(hooks.last if hooks else ()),
         SetUmask(umask(spec.process)),
         Execute(spec.process.args, spec.process.env, container.preserved),
     )
-    return Plan(outside, inside, cgroup.freezer_file)
+    return Plan(outside, inside, cgroup.freezer_file, hooks.later if hooks else ())
+
+
+def hook_steps(spec: Spec, container: Container) -> "Placed | None":
+    """The steps of the hooks, by place. Their module is imported where there are some: most containers have none."""
+    if not spec.hooks:
+        return None
+    from runtime.hooks import Subject, placed
+
+    about = Subject(oci_version=OCI_VERSION, id=container.id, status=Status.CREATING, bundle=container.bundle,
+                    annotations=spec.annotations)
+    return placed(spec.hooks, container.answer, about)
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
@@ -168,9 +191,9 @@ def network(linux: Linux) -> Iterator[Step[Inside]]:
         yield LoopbackUp()
 
 
-def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup,
-                    machine: Machine) -> Iterator[Step[Inside]]:
-    """From the host's tree of mounts to the container's."""
+def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine,
+                    hooks: tuple[Step[Inside], ...]) -> Iterator[Step[Inside]]:
+    """From the host's tree of mounts to the container's. Hooks may add mounts, while all can still be written."""
     assert spec.linux is not None and spec.root is not None and spec.process is not None
     asked = spec.linux.rootfs_propagation
     if asked and asked not in PROPAGATION:
@@ -181,6 +204,7 @@ def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup,
     mounting = tuple(all_mounts(spec, container, cgroup, machine))
     yield from (step for step in mounting if not isinstance(step, SetAttributes))
     yield from devices(spec)
+    yield from hooks
     yield from terminal(spec.process)
     yield MakeDirectory(spec.process.cwd)
     # Read-only only now: mount points and devices had to be made in them.

@@ -22,6 +22,7 @@ class Inside:
         self.channel = channel
         self.root = -1  # the container's root directory (O_PATH), once its mount exists
         self.fifo = -1  # exec.fifo
+        self.answer = -1  # where `start` hears how the last hooks went, if there are any
         self.console_socket = -1  # where the terminal's master is to be sent
         self.terminal = -1  # the terminal's slave side
         self.program = ""  # what was found for args[0]
@@ -48,6 +49,7 @@ class Outside:
         self.entrance = 0  # the process that forked `pid`, until it is reaped
         self.console_socket = -1
         self.trace: Trace | None = None
+        self.remember: Callable[[], None] = lambda: None  # writes the pid to state.json
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)
 
     def hear(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from runtime.errors import ContainerExists, InvalidArgument, NoSuchContainer
 from runtime.linux.descriptors import read
-from runtime.spec import OCI_VERSION, Process, State, Status, document
+from runtime.spec import OCI_VERSION, Hooks, Process, State, Status, document
 from runtime.spec.values import Document
 
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
@@ -21,7 +21,8 @@ _ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
 class Record(Document, frozen=True, kw_only=True):
     """state.json. `pid` is 0 and `start_time` (clock ticks since boot) too until the process exists.
 
-    `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults.
+    `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults,
+    `hooks` are those that are still to come, `making` says that `create` has not returned.
     `freezer` is the file that says whether the cgroup is frozen.
     """
 
@@ -37,6 +38,8 @@ class Record(Document, frozen=True, kw_only=True):
     process: Process
     keyring: str = ""
     freezer: str = ""
+    hooks: Hooks | None = None
+    making: bool = False
 
     def state(self, status: Status) -> State:
         """The OCI state."""
@@ -58,6 +61,10 @@ class Place:
     @property
     def fifo(self) -> str:
         return os.path.join(self.path, "exec.fifo")
+
+    @property
+    def answer(self) -> str:
+        return os.path.join(self.path, "answer.fifo")
 
     @property
     def file(self) -> str:
@@ -128,6 +135,8 @@ def status(place: Place, record: Record) -> Status:
         return Status.CREATING
     if not alive(record):
         return Status.STOPPED
+    if record.making:
+        return Status.CREATING
     if record.freezer and frozen(record.freezer):
         return Status.PAUSED
     return Status.CREATED if awaited(place.fifo) else Status.RUNNING

@@ -4,6 +4,9 @@
        │ <────────── Pid ──────────────┘                 │     the init process, as the host numbers it
        │  attaches it to the cgroup                      │     mounts meanwhile
        │ ─────────── Attached ─────────────────────────> │     now a cgroup namespace may begin here
+       │ <────────── HooksDue ────────────────────────── │     mounts are made (only if there are such hooks)
+       │  runs them                                      │
+       │ ─────────── HooksDone ────────────────────────> │     now the root may change
        │ <────────── Ready, or Failed ────────────────── │     all is set up, only execve is left
        │  writes state.json                              │
        │ ─────────── Go ───────────────────────────────> │     closes its ends, waits for `start`
@@ -29,6 +32,14 @@ class Attached(msgspec.Struct, frozen=True, tag=True):
     """Init is in its cgroup."""
 
 
+class HooksDue(msgspec.Struct, frozen=True, tag=True):
+    """The mounts are made, the root is not yet changed."""
+
+
+class HooksDone(msgspec.Struct, frozen=True, tag=True):
+    """The hooks in the host's namespaces have run."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """All steps up to the program are done."""
 
@@ -49,7 +60,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kinds.get(self.kind, StepFailed)(self.text)
 
 
-Message = Pid | Attached | Ready | Go | Failed
+Message = Pid | Attached | HooksDue | HooksDone | Ready | Go | Failed
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 

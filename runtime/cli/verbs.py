@@ -2,13 +2,13 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from runtime import log
 from runtime.cli import complain
 from runtime.cli.arguments import Flag, Flags, Parsed, help_text, parse
 from runtime.errors import Fault, InvalidArgument
@@ -69,19 +69,17 @@ class Call(NamedTuple):
 
 def run(argv: Sequence[str]) -> int:
     """Parse, look up the verb, call it; returns the exit code."""
-    logged: dict[str, str] = {}
     try:
         before = parse(argv, GLOBAL)
-        logged = {"file": before.text("log"), "format": before.text("log-format")}
+        log.to(before.text("log"), before.text("log-format"), debugging=before.on("debug"))
+        log.debug(f"{PROGRAM} {' '.join(before.words)}")
         if before.on("version"):
             return version()
         if before.on("help") or not before.words or before.words[0] == "help":
             return overview()
         return verb(before)
     except Fault as error:
-        if "--debug" in argv:
-            raise_where(error)
-        log(str(error), **logged)
+        log.error(str(error))
         return complain(str(error))
 
 
@@ -367,24 +365,3 @@ def numbers(words: list[str]) -> tuple[int, ...]:
 
 def print_json(value: msgspec.Struct) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
-
-
-def log(message: str, file: str = "", format: str = "") -> None:
-    """Append an error to the log, one line, as logrus writes it: podman and containerd read the JSON form."""
-    if not file:
-        return
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = (msgspec.json.encode({"level": "error", "msg": message, "time": moment}) if format == "json" else
-            b'time="%s" level=error msg=%s' % (moment.encode(), msgspec.json.encode(message)))
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.write(descriptor, line + b"\n")
-    finally:
-        os.close(descriptor)
-
-
-def raise_where(error: Fault) -> None:
-    """--debug: the traceback, on standard error."""
-    import traceback
-
-    traceback.print_exception(error)
