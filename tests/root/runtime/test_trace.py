@@ -1,4 +1,4 @@
-"""--trace: a line for each step, and strace(1) as the witness that it tells what is done, all of it, and nothing else."""
+"""--trace: a line for each step; and strace(1) as the witness that it tells all that is done, and nothing else."""
 
 import json
 import shutil
