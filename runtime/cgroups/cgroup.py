@@ -4,6 +4,8 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 """
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,8 +13,9 @@ import msgspec
 from runtime.cgroups import v1, v2
 from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove
 from runtime.cgroups.devices import container_rules, lines
-from runtime.cgroups.files import Settings, placed
-from runtime.cgroups.steps import MakeCgroup, SetLimit
+from runtime.cgroups.files import Settings, ignored, placed
+from runtime.cgroups.settings import Setting
+from runtime.cgroups.steps import MakeCgroup, SetFirst, SetLimit
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
 from runtime.step import Step, apply
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
 
 # v2's controllers that a container is given where the host has them.
 DELEGATED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
+
+
+def _step(setting: Setting, write: Callable[[str, str], SetLimit]) -> Step[object]:
+    """The step for a setting: a plain one where there is nothing to choose."""
+    choices = tuple(write(file, value) for file, value in ((setting.file, setting.value), *setting.instead))
+    return SetFirst(choices, setting.optional) if setting.instead or setting.optional else choices[0]
 
 
 class Cgroup(msgspec.Struct, frozen=True):
@@ -50,32 +59,28 @@ class Cgroup(msgspec.Struct, frozen=True):
         """The steps that write the limits, without the devices."""
         first, second = self._settings(resources)
         known = {name: branch for branch in self.first for name in branch.controllers}
-        old = (v1.SetLimit(directory=known[one.controller].directory, file=one.file, value=one.value,
-                           controller=one.controller) for one in first)
-        new = (SetLimit(self.second.directory, one.file, one.value) for one in second if self.second)
-        return (*old, *new)
+        old = (_step(one, lambda file, value, controller=one.controller: v1.SetLimit(  # type: ignore[misc]
+            directory=known[controller].directory, file=file, value=value, controller=controller)) for one in first)
+        place = self.second.directory if self.second else ""
+        return (*old, *(_step(one, lambda file, value: SetLimit(place, file, value)) for one in second))
+
+    def ignored(self, resources: LinuxResources) -> tuple[str, ...]:
+        """Warnings about limits that are not to be had on this host, and that nobody misses."""
+        return ignored(resources, {name for branch in self.first for name in branch.controllers})
 
     def create(self, resources: LinuxResources | None) -> None:
         """Make it with these limits, or nothing at all. Raises InvalidSpec, StepFailed."""
         apply(self.steps(resources), None)
 
-    def apply(self, resources: LinuxResources) -> None:
+    def apply(self, resources: LinuxResources) -> ExitStack:
         """Change the limits of a cgroup in use; devices only if there are rules. Raises InvalidSpec, StepFailed.
 
-        The kernel keeps memory <= memory and swap, and quota >= burst, at every moment. Which of two goes first depends
-        on what stands there now: what was refused is tried again after the others.
+        Nothing is changed if one of them is refused; what is returned changes all of them back when it is closed.
         """
+        from runtime.cgroups.change import change
+
         self._check_usage(resources)
-        again = []
-        for step in self.limits(resources):
-            try:
-                step.apply(None)
-            except StepFailed:
-                again.append(step)
-        for step in again:
-            step.apply(None)
-        for step in self._devices(resources.devices) if resources.devices else ():
-            step.apply(None)
+        return change((*self.limits(resources), *(self._devices(resources.devices) if resources.devices else ())))
 
     def enter(self, pid: int, *, beside: int | None = None) -> None:
         """Move a process into it, in every hierarchy: before it does anything else, as its children follow it.
@@ -154,11 +159,12 @@ class Cgroup(msgspec.Struct, frozen=True):
     def _check_usage(self, resources: LinuxResources) -> None:
         """v2's kernel would kill for a limit below what is in use; `checkBeforeUpdate` asks for an error instead."""
         memory = resources.memory
-        if memory is None or not memory.check_before_update or not memory.limit or memory.limit < 0:
+        if memory is None or not memory.check_before_update:
             return
         used = self.stats().memory.usage.usage
-        if used > memory.limit:
-            raise StepFailed(f"limit memory to {memory.limit}: {used} bytes are in use (memory.checkBeforeUpdate)")
+        for name, limit in (("memory+swap", memory.swap), ("memory", memory.limit)):
+            if limit and 0 < limit <= used:
+                raise StepFailed(f"rejecting {name} limit {limit} <= usage {used}")
 
     # Deciding
 

@@ -11,21 +11,23 @@ The same wish has another file name in v1 and v2, and sometimes another scale:
     tasks                   pids.max                         pids.max
     share of the disks      blkio.weight 10..1000            io.weight 1..10000
 
-Each controller has one function per version that returns its settings in the order of writing. What a version cannot do
-is an error that names the field: a limit that is silently dropped is worse than none. Absent fields write nothing; so
-does a 0 where the specification's Go types cannot tell it from "absent" (memory, swap, shares, quota, period).
+Each controller has one function per version that returns its settings in the order of writing. A controller that is
+missing, or a limit that the kernel lacks, is an error that names the field. Only what no v2 host has, or no kernel any
+more, is ignored with a warning (`ignored`), since whoever calls a runtime asks for it all the same (runc is silent
+about most of it). Absent fields write nothing; so does a 0 where the specification's Go types cannot tell it from
+"absent" (memory, swap, shares, quota, period, pids, weights).
 
 Sources: kernel Documentation/admin-guide/cgroup-v1/*.rst and cgroup-v2.rst; runtime-spec config-linux.md.
 """
 
 from collections.abc import Callable, Collection
 
-from runtime.cgroups.memory import memory_v1, memory_v2
+from runtime.cgroups.memory import UNSET, memory_v1, memory_v2
 from runtime.cgroups.processor import cpu_v1, cpu_v2, cpuset
 from runtime.cgroups.settings import Setting
 from runtime.cgroups.traffic import blkio_v1, hugetlb, io_v2, net_cls, net_prio, pids, rdma, unified
 from runtime.errors import InvalidSpec
-from runtime.spec.resources import LinuxResources
+from runtime.spec.resources import LinuxBlockIO, LinuxCPU, LinuxMemory, LinuxResources
 
 Settings = tuple[Setting, ...]
 Function = Callable[[LinuxResources], Settings]
@@ -48,13 +50,49 @@ def placed(resources: LinuxResources, first: Collection[str], second: Collection
     neither has: a missing controller is fine only as long as nobody wants it.
     """
     for wish, (v1, v2) in HOMES.items():
-        if _asked(resources, wish) and v1 not in first and v2 not in second:
+        if _asked(resources, wish) and v1 not in first and v2 not in second and (first or v2):
             raise InvalidSpec(f"$.linux.resources.{wish}: this kernel has no cgroup controller {v1} mounted")
     if resources.unified and first:
         raise InvalidSpec("$.linux.resources.unified: this host's controllers are cgroup v1's")
     missing_in_first = {v2 for v1, v2 in HOMES.values() if v1 not in first}
     return files(resources, 1, first), files(resources, 2, missing_in_first & set(second) | {"unified"})
 
+
+def ignored(resources: LinuxResources, first: Collection[str]) -> tuple[str, ...]:
+    """Warnings about what was asked for and is not to be had; `first` are the host's v1 controllers."""
+    memory = resources.memory or LinuxMemory()
+    warnings = [KERNEL_MEMORY] if (memory.kernel or 0) > 0 or (memory.kernel_tcp or 0) > 0 else []
+    warnings += [f"linux.resources.{wish} is ignored: cgroup v2 has nothing like it"
+                 for wish, (controller, asked) in ONLY_V1.items() if controller not in first and asked(resources)
+                 and not (first and wish == "network")]  # beside v1 it is an error
+    return tuple(warnings)
+
+
+KERNEL_MEMORY = "Kernel memory settings are ignored and will be removed"  # runc's words
+
+
+def _memory(resources: LinuxResources) -> LinuxMemory:
+    return resources.memory or LinuxMemory()
+
+
+def _cpu(resources: LinuxResources) -> LinuxCPU:
+    return resources.cpu or LinuxCPU()
+
+
+def _block(resources: LinuxResources) -> LinuxBlockIO:
+    return resources.block_io or LinuxBlockIO()
+
+
+# What only v1 has: the controller there, and whether it was asked for.
+ONLY_V1: dict[str, tuple[str, Callable[[LinuxResources], object]]] = {
+    "memory.swappiness": ("memory", lambda asked: _memory(asked).swappiness not in (None, UNSET)),
+    "memory.disableOOMKiller": ("memory", lambda asked: _memory(asked).disable_oom_killer),
+    "cpu.realtimePeriod": ("cpu", lambda asked: _cpu(asked).realtime_period),
+    "cpu.realtimeRuntime": ("cpu", lambda asked: _cpu(asked).realtime_runtime),
+    "blockIO.leafWeight": ("blkio", lambda asked: _block(asked).leaf_weight or any(
+        device.leaf_weight for device in _block(asked).weight_device)),
+    "network": ("net_cls", lambda asked: net_cls(asked) or net_prio(asked)),
+}
 
 # Which controllers serve which field of the resources, in v1 and in v2.
 HOMES = {

@@ -1,22 +1,23 @@
 """Memory: v1 limits memory, and memory and swap together; v2 limits memory, and swap alone."""
 
-from runtime.cgroups.settings import NO_LIMIT_V2, UNLIMITED, Setting, maximum, not_in_v2, row
+from runtime.cgroups.settings import NO_LIMIT_V2, UNLIMITED, Setting, maximum, row
 from runtime.errors import InvalidSpec
 from runtime.spec.resources import LinuxMemory, LinuxResources
+
+UNSET = 2**64 - 1  # what a Go program makes of -1
 
 
 def memory_v1(resources: LinuxResources) -> tuple[Setting, ...]:
     memory = resources.memory or LinuxMemory()
     swap = memory.swap or None
-    if memory.limit == UNLIMITED and swap is None:
+    implied = memory.limit == UNLIMITED and swap is None
+    if implied:
         swap = UNLIMITED  # memory without a limit must not stay bound by an older limit on both together
     _check_swap(memory.limit, swap)
-    _no_kernel_memory(memory)
     return (
         *row("memory", "memory.limit_in_bytes", memory.limit or None),
-        *row("memory", "memory.memsw.limit_in_bytes", swap),
+        *row("memory", "memory.memsw.limit_in_bytes", swap, optional=implied),
         *row("memory", "memory.soft_limit_in_bytes", memory.reservation or None),
-        *row("memory", "memory.kmem.tcp.limit_in_bytes", memory.kernel_tcp or None),
         *row("memory", "memory.swappiness", _swappiness(memory.swappiness)),
         *row("memory", "memory.oom_control", memory.disable_oom_killer or None),
         *row("memory", "memory.use_hierarchy", memory.use_hierarchy or None),
@@ -25,12 +26,11 @@ def memory_v1(resources: LinuxResources) -> tuple[Setting, ...]:
 
 def memory_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     memory = resources.memory or LinuxMemory()
-    _no_kernel_memory(memory)
-    not_in_v2({"memory.kernelTCP": memory.kernel_tcp, "memory.disableOOMKiller": memory.disable_oom_killer,
-                "memory.swappiness": memory.swappiness is not None})
+    swap = _swap_alone(memory.limit, memory.swap)
     return (
         *row("memory", "memory.max", maximum(memory.limit or None)),
-        *row("memory", "memory.swap.max", _swap_alone(memory.limit, memory.swap)),
+        # Without swap accounting there is nothing to allow, and nothing to forbid.
+        *row("memory", "memory.swap.max", swap, optional=swap in (NO_LIMIT_V2, "0")),
         *row("memory", "memory.low", maximum(memory.reservation or None)),
     )
 
@@ -55,12 +55,10 @@ def _check_swap(limit: int | None, swap: int | None) -> None:
         raise InvalidSpec(f"$.linux.resources.memory.swap: {swap} is memory and swap together, and memory is {limit}")
 
 
-def _no_kernel_memory(memory: LinuxMemory) -> None:
-    if memory.kernel and memory.kernel != UNLIMITED:
-        raise InvalidSpec("$.linux.resources.memory.kernel: kernels no longer limit their own memory alone")
-
-
 def _swappiness(value: int | None) -> int | None:
-    if value is not None and value > 100:
-        raise InvalidSpec(f"$.linux.resources.memory.swappiness: {value} is more than 100")
+    if value is None or value == UNSET:
+        return None
+    if value > 100:
+        raise InvalidSpec(f"$.linux.resources.memory.swappiness: invalid memory swappiness value: {value} "
+                          "(valid range is 0-100)")
     return value

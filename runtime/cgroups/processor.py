@@ -3,36 +3,46 @@
 import math
 import re
 
-from runtime.cgroups.settings import NO_LIMIT_V2, Setting, not_in_v2, row
+from runtime.cgroups.settings import NO_LIMIT_V2, Setting, row
 from runtime.errors import InvalidSpec
 from runtime.spec.resources import LinuxCPU, LinuxResources
 
 DEFAULT_PERIOD = 100_000  # microseconds; the kernel's own
+LEAST, MOST = 2, 262144  # shares
 
 
 def cpu_v1(resources: LinuxResources) -> tuple[Setting, ...]:
     cpu = resources.cpu or LinuxCPU()
     return (
-        *row("cpu", "cpu.shares", cpu.shares or None),
+        *row("cpu", "cpu.idle", cpu.idle),
+        *row("cpu", "cpu.shares", _shares(cpu)),
         *row("cpu", "cpu.cfs_period_us", cpu.period or None),  # the period first: the quota is checked against it
         *row("cpu", "cpu.cfs_quota_us", cpu.quota or None),
-        *row("cpu", "cpu.cfs_burst_us", cpu.burst),
+        *row("cpu", "cpu.cfs_burst_us", cpu.burst, optional=True),  # since Linux 5.14
         *row("cpu", "cpu.rt_period_us", cpu.realtime_period or None),
         *row("cpu", "cpu.rt_runtime_us", cpu.realtime_runtime or None),
-        *row("cpu", "cpu.idle", cpu.idle),
     )
+
+
+def _shares(cpu: LinuxCPU) -> int | None:
+    """The kernel would silently take the nearest end of the scale. An idle cgroup has no share, and takes none."""
+    if not cpu.shares or cpu.idle:
+        return None
+    if not LEAST <= cpu.shares <= MOST:
+        word, end = ("minimum", LEAST) if cpu.shares < LEAST else ("maximum", MOST)
+        raise InvalidSpec(f"$.linux.resources.cpu.shares: the {word} allowed cpu-shares is {end}")
+    return cpu.shares
 
 
 def cpu_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     cpu = resources.cpu or LinuxCPU()
-    not_in_v2({"cpu.realtimePeriod": cpu.realtime_period, "cpu.realtimeRuntime": cpu.realtime_runtime})
     # An idle cgroup has no weight, and the kernel refuses to set one.
     shares = None if cpu.idle else cpu.shares
     return (
         *row("cpu", "cpu.idle", cpu.idle),
         *row("cpu", "cpu.weight", weight(shares) if shares else None),
         *row("cpu", "cpu.max", _cpu_max(cpu)),
-        *row("cpu", "cpu.max.burst", cpu.burst),
+        *row("cpu", "cpu.max.burst", cpu.burst, optional=True),
     )
 
 
@@ -43,9 +53,9 @@ def weight(shares: int) -> int:
     straight line made 39 of the default 1024, less than what every service of systemd has. (opencontainers/cgroups,
     ConvertCPUSharesToCgroupV2Value.)
     """
-    if shares <= 2:
+    if shares <= LEAST:
         return 1
-    if shares >= 262144:
+    if shares >= MOST:
         return 10000
     level = math.log2(shares)
     return math.ceil(10 ** ((level * level + 125 * level) / 612 - 7 / 34))

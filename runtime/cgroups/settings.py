@@ -1,7 +1,5 @@
 """A setting: a value for a file. And the few rules that hold for every one of them."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 from runtime.errors import InvalidSpec
@@ -12,28 +10,29 @@ LONGEST = 4096  # characters; no value of ours needs more, and the kernel refuse
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """`value` goes into `file` of the container's cgroup in the hierarchy that has `controller`."""
+    """`value` goes into `file` of the container's cgroup in the hierarchy that has `controller`.
+
+    Which files there are depends on how the kernel was configured and booted, and is seen only when the cgroup exists:
+    `instead` are (file, value) pairs to try in order where it lacks the file; a setting that is `optional` may be
+    skipped if it lacks all of them (where runc skips it, too).
+    """
 
     controller: str
     file: str
     value: str
+    instead: tuple[tuple[str, str], ...] = ()
+    optional: bool = False
 
 
-def row(controller: str, file: str, value: object) -> tuple[Setting, ...]:
+def row(controller: str, file: str, value: object, *, instead: tuple[tuple[str, object], ...] = (),
+        optional: bool = False) -> tuple[Setting, ...]:
     """One setting, none for a value that was not asked for. True and False are the kernel's 1 and 0."""
     if value is None or value == "":
         return ()
     text = str(int(value)) if isinstance(value, bool) else str(value)
     if len(text) > LONGEST or not text.isprintable():
         raise InvalidSpec(f"$.linux.resources: {file}: a value of {len(text)} characters, or one with line ends")
-    return (Setting(controller, file, text),)
-
-
-def not_in_v2(asked: Mapping[str, object]) -> None:
-    """Raise InvalidSpec for a field that was asked for and that v2 has no file for."""
-    for field, value in asked.items():
-        if value:
-            raise InvalidSpec(f"$.linux.resources.{field}: cgroup v2 has nothing like it")
+    return (Setting(controller, file, text, tuple((other, str(word)) for other, word in instead), optional),)
 
 
 def maximum(value: int | None) -> str | None:

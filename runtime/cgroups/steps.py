@@ -11,7 +11,7 @@ import shlex
 from contextlib import ExitStack
 from typing import ClassVar
 
-from runtime.cgroups.branch import FEW, remove, write
+from runtime.cgroups.branch import all_members, read, remove, write
 from runtime.errors import StepFailed
 from runtime.step import Step
 
@@ -57,17 +57,23 @@ def _braces(directories: tuple[str, ...]) -> str:
 
 
 def _make(directory: str) -> None:
-    """A new, empty cgroup. One that a crash left behind would bring its old limits along, so it is made anew."""
+    """A cgroup for a new container. One that somebody prepared is used as it is, with its limits, if nobody is in it
+    (as runc does it: an administrator may have made it, below a directory where we may not)."""
     try:
-        os.makedirs(os.path.dirname(directory), mode=0o755, exist_ok=True)
-        try:
-            os.mkdir(directory, 0o755)
-        except FileExistsError:
-            os.rmdir(directory)
-            os.mkdir(directory, 0o755)
+        os.makedirs(directory, mode=0o755)
+    except FileExistsError:
+        _check_unused(directory)
     except OSError as error:
-        words = "another container is in it" if isinstance(error, FileExistsError) or error.errno in FEW else ""
-        raise StepFailed(f"cgroup {directory}: {words or (error.strerror or '').lower()} (mkdir(2))") from error
+        raise StepFailed(f"cgroup {directory}: {(error.strerror or '').lower()} (mkdir(2))") from error
+
+
+def _check_unused(directory: str) -> None:
+    """Who lives there would be counted, limited and killed with the container; and a frozen one would never start."""
+    if found := all_members(directory):
+        raise StepFailed(f"cgroup {directory}: container's cgroup is not empty: {len(found)} process(es) found")
+    for file, frozen in (("freezer.state", "FROZEN"), ("cgroup.freeze", "1")):
+        if os.path.exists(os.path.join(directory, file)) and read(directory, file).strip() == frozen:
+            raise StepFailed(f"cgroup {directory}: container's cgroup unexpectedly frozen")
 
 
 class SetLimit(Step[object], frozen=True):
@@ -79,6 +85,10 @@ class SetLimit(Step[object], frozen=True):
     file: str
     value: str
 
+    @property
+    def path(self) -> str:
+        return os.path.join(self.directory, self.file)
+
     def describe(self) -> str:
         return f"set {self.file} of {self.directory} to {self.value}"
 
@@ -87,6 +97,33 @@ class SetLimit(Step[object], frozen=True):
 
     def apply(self, at: object) -> None:
         write(self.directory, self.file, self.value)
+
+
+class SetFirst(Step[object], frozen=True):
+    """One value into the first of some files that this kernel has."""
+
+    why: ClassVar[str] = ("the same limit is in another file, or in none, depending on the kernel's configuration, "
+                          "and that shows only when the cgroup is there")
+    manual: ClassVar[str] = "cgroups(7)"
+    choices: tuple[SetLimit, ...]
+    optional: bool = False
+
+    def describe(self) -> str:
+        return f"{' or '.join(one.describe() for one in self.choices)}{', if there is such a file' * self.optional}"
+
+    def shell(self) -> str:
+        words = [f"if [ -e {shlex.quote(one.path)} ]; then {one.shell()}; " for one in self.choices]
+        last = "" if self.optional else f"else {self.choices[0].shell()}; "
+        return f"{'el'.join(words)}{last}fi"
+
+    def chosen(self) -> SetLimit | None:
+        """The one that this kernel has; the first one, to be refused, if one is needed."""
+        there = (one for one in self.choices if os.path.exists(one.path))
+        return next(there, None if self.optional else self.choices[0])
+
+    def apply(self, at: object) -> None:
+        if one := self.chosen():
+            one.apply(at)
 
 
 def levels(mountpoint: str, directory: str) -> list[str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from runtime.cgroups.settings import NO_LIMIT_V2, Setting, not_in_v2, row
+from runtime.cgroups.settings import NO_LIMIT_V2, Setting, row
 from runtime.errors import InvalidSpec
 from runtime.spec.resources import LinuxBlockIO, LinuxResources
 
@@ -12,7 +12,7 @@ def pids(resources: LinuxResources) -> tuple[Setting, ...]:
     if resources.pids is None:
         return ()
     limit = resources.pids.limit
-    return row("pids", "pids.max", str(limit) if limit > 0 else NO_LIMIT_V2)
+    return row("pids", "pids.max", None if limit == 0 else str(limit) if limit > 0 else NO_LIMIT_V2)
 
 
 # The rates of a block device: the field, v1's file, v2's key in io.max.
@@ -26,11 +26,12 @@ THROTTLES = (
 
 def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
     block = resources.block_io or LinuxBlockIO()
-    rows = [*row("blkio", "blkio.weight", block.weight or None),
+    rows = [*row("blkio", "blkio.weight", block.weight or None, instead=(("blkio.bfq.weight", block.weight),)),
             *row("blkio", "blkio.leaf_weight", block.leaf_weight or None)]
     for device in block.weight_device:
-        rows += row("blkio", "blkio.weight_device", _on(device.major, device.minor, device.weight))
-        rows += row("blkio", "blkio.leaf_weight_device", _on(device.major, device.minor, device.leaf_weight))
+        weight = _on(device.major, device.minor, device.weight or None)
+        rows += row("blkio", "blkio.weight_device", weight, instead=(("blkio.bfq.weight_device", weight),))
+        rows += row("blkio", "blkio.leaf_weight_device", _on(device.major, device.minor, device.leaf_weight or None))
     for field, file, _ in THROTTLES:
         for throttle in getattr(block, field):
             rows += row("blkio", file, f"{throttle.major}:{throttle.minor} {throttle.rate}")
@@ -39,11 +40,12 @@ def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
 
 def io_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     block = resources.block_io or LinuxBlockIO()
-    not_in_v2({"blockIO.leafWeight": block.leaf_weight,
-                "blockIO.weightDevice.leafWeight": any(device.leaf_weight for device in block.weight_device)})
-    rows = list(row("io", "io.weight", _io_weight(block.weight or None)))
+    # The scheduler bfq has v1's scale, the cost model (io.weight) its own. A device may be of neither.
+    rows = list(row("io", "io.bfq.weight", block.weight or None, instead=(("io.weight", _io_weight(block.weight)),)))
     for device in block.weight_device:
-        rows += row("io", "io.weight", _on(device.major, device.minor, _io_weight(device.weight)))
+        own, converted = (_on(device.major, device.minor, value)
+                          for value in (device.weight or None, _io_weight(device.weight)))
+        rows += row("io", "io.bfq.weight", own, instead=(("io.weight", converted),), optional=True)
     for field, _, key in THROTTLES:
         for throttle in getattr(block, field):
             rows += row("io", "io.max", f"{throttle.major}:{throttle.minor} {key}={throttle.rate or NO_LIMIT_V2}")
@@ -66,6 +68,8 @@ def hugetlb(file: str) -> Callable[[LinuxResources], tuple[Setting, ...]]:
             if not re.fullmatch(r"[0-9]+[KMG]B", limit.page_size, re.ASCII):
                 raise InvalidSpec(f"$.linux.resources.hugepageLimits: {limit.page_size!r} is not a size like 2MB")
             rows += row("hugetlb", file.format(limit.page_size), limit.limit)
+            # What is reserved by mmap(2) counts before it is touched; since Linux 5.7.
+            rows += row("hugetlb", file.format(f"{limit.page_size}.rsvd"), limit.limit, optional=True)
         return rows
     return settings
 

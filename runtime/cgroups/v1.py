@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from runtime.cgroups import steps
-from runtime.cgroups.branch import FREEZING, NAP, all_members, refused
+from runtime.cgroups.branch import FREEZING, NAP, all_members, read, refused
 from runtime.cgroups.steps import levels
 from runtime.errors import StepFailed
 from runtime.linux import calls
@@ -129,7 +129,17 @@ class SetLimit(steps.SetLimit, frozen=True):
 
     def apply(self, at: object) -> None:
         with _naming(f"write {self.value!r} to", os.path.join(self.directory, self.file)):
-            controller(self.directory, self.controller).set_property(self.file.encode(), self.value)
+            try:
+                controller(self.directory, self.controller).set_property(self.file.encode(), self.value)
+            except OSError as error:
+                if error.errno == errno.EBUSY and self.file == "memory.limit_in_bytes":
+                    raise self._too_low() from error
+                raise
+
+    def _too_low(self) -> StepFailed:
+        """What is in use cannot be swapped out or dropped. The words are runc's."""
+        used, most = (read(self.directory, f"memory.{name}_in_bytes").strip() for name in ("usage", "max_usage"))
+        return StepFailed(f"unable to set memory limit to {self.value} (current usage: {used}, peak usage: {most})")
 
 
 class InheritCpuset(Step[object], frozen=True):

@@ -162,15 +162,28 @@ def test_two_containers_cannot_have_the_same_cgroup(cgroup, start):
     cgroup.create(None)
     worker = start(SLEEP)
     cgroup.enter(worker.pid)
-    with pytest.raises(StepFailed, match="another container is in it"):
+    with pytest.raises(StepFailed, match=r"container's cgroup is not empty: 1 process\(es\) found"):
         cgroup.create(None)
     assert worker.pid in cgroup.processes()
 
 
-def test_what_a_crash_left_is_made_anew(cgroup):
+def test_a_cgroup_that_somebody_prepared_is_used_as_it_is(cgroup):
     cgroup.create(LinuxResources(memory=LinuxMemory(limit=1 << 26)))
+    inode = os.stat(next(iter(cgroup.paths.values()))).st_ino
     cgroup.create(None)
-    assert cgroup.stats().memory.usage.limit > 1 << 62
+    assert cgroup.stats().memory.usage.limit == 1 << 26
+    assert os.stat(next(iter(cgroup.paths.values()))).st_ino == inode
+
+
+@pytest.mark.parametrize("which", ["only_v1", "only_v2"])
+def test_a_frozen_cgroup_is_refused_as_nothing_would_ever_start_there(which, request):
+    part = request.getfixturevalue(which)
+    part.create(None)
+    part.freeze()
+    with pytest.raises(StepFailed, match="container's cgroup unexpectedly frozen"):
+        part.create(None)
+    part.thaw()
+    part.create(None)
 
 
 def test_a_relative_path_lies_below_or_beside_our_own_cgroup(token):

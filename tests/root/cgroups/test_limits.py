@@ -1,18 +1,22 @@
 """Limits hold: written, read back, and felt by a process."""
 
+import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from runtime.cgroups import Hierarchy, v2
 from runtime.errors import StepFailed
 from runtime.spec.resources import (
+    LinuxBlockIO,
     LinuxCPU,
     LinuxHugepageLimit,
     LinuxMemory,
     LinuxPids,
     LinuxResources,
+    LinuxThrottleDevice,
 )
 
 MIB = 1 << 20
@@ -93,8 +97,54 @@ def test_a_limit_below_what_is_used_can_be_refused(cgroup, start):
     worker.stdin.write("\n")
     worker.stdin.flush()
     worker.stdout.readline()
-    with pytest.raises(StepFailed, match=r"limit memory to 4096: \d+ bytes are in use"):
+    with pytest.raises(StepFailed, match=r"rejecting memory limit 4096 <= usage \d+"):
         cgroup.apply(LinuxResources(memory=LinuxMemory(limit=4096, check_before_update=True)))
+
+
+def read(cgroup, controller: str, file: str) -> str:
+    branch = next(one for one in cgroup.first if controller in one.controllers)
+    return Path(branch.directory, file).read_text().strip()
+
+
+def test_a_change_is_all_or_nothing(only_v1):
+    """The last of five is refused: the four before it are taken back, whatever shape their files have."""
+    before = LinuxResources(memory=LinuxMemory(limit=64 * MIB, swap=80 * MIB), cpu=LinuxCPU(quota=20_000),
+                            pids=LinuxPids(limit=7))
+    only_v1.create(before)
+    device = os.stat("/").st_dev
+    throttle = LinuxThrottleDevice(major=os.major(device), minor=os.minor(device) // 16 * 16, rate=1 << 20)
+    files = [("memory", "memory.limit_in_bytes"), ("memory", "memory.memsw.limit_in_bytes"), ("pids", "pids.max"),
+             ("cpu", "cpu.cfs_quota_us"), ("blkio", "blkio.throttle.read_bps_device")]
+    there = [read(only_v1, *file) for file in files]
+    block = LinuxBlockIO(throttle_read_bps_device=(throttle,))
+    wanted = LinuxResources(memory=LinuxMemory(limit=96 * MIB, swap=128 * MIB), pids=LinuxPids(limit=9), block_io=block)
+    with pytest.raises(StepFailed, match="cfs_quota_us"):
+        only_v1.apply(msgspec.structs.replace(wanted, cpu=LinuxCPU(quota=1)))
+    assert [read(only_v1, *file) for file in files] == there
+    undo = only_v1.apply(msgspec.structs.replace(wanted, cpu=LinuxCPU(quota=30_000)))
+    changed = [read(only_v1, *file) for file in files]
+    assert changed[0] == str(96 * MIB) and changed[4].endswith(f" {1 << 20}")
+    undo.close()
+    assert [read(only_v1, *file) for file in files] == there
+
+
+def test_a_weight_goes_where_this_kernel_has_it(only_v1):
+    only_v1.create(LinuxResources(block_io=LinuxBlockIO(weight=123)))
+    blkio = next(one for one in only_v1.first if "blkio" in one.controllers)
+    file = next(name for name in ("blkio.weight", "blkio.bfq.weight") if os.path.exists(f"{blkio.directory}/{name}"))
+    assert read(only_v1, "blkio", file) == "123"
+
+
+def test_a_limit_far_below_what_is_in_use_is_refused_in_words(only_v1, start):
+    only_v1.create(LinuxResources(memory=LinuxMemory(swap=-1)))
+    worker = start("import mmap; m = mmap.mmap(-1, 8 << 20); m.write(b'x' * (8 << 20)); print('eaten', flush=True); "
+                   "input()")
+    only_v1.enter(worker.pid)
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+    worker.stdout.readline()
+    with pytest.raises(StepFailed, match=r"unable to set memory limit to 1048576 \(current usage: \d+, peak usage"):
+        only_v1.apply(LinuxResources(memory=LinuxMemory(limit=MIB)))
 
 
 def test_half_a_processor(cgroup, start):

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.cgroups.files import files, placed
+from runtime.cgroups.files import files, ignored, placed
 from runtime.cgroups.processor import weight
+from runtime.cgroups.settings import Setting
 from runtime.errors import InvalidSpec
 from runtime.spec.resources import LinuxResources
 
@@ -55,19 +56,20 @@ def written(document: dict[str, object], version: int) -> list[tuple[str, str]]:
     ({"cpu": {"cpus": "0-1,3", "mems": "0"}},
      [("cpuset.cpus", "0-1,3"), ("cpuset.mems", "0")],
      [("cpuset.cpus", "0-1,3"), ("cpuset.mems", "0")]),
-    ({"cpu": {"idle": 1, "shares": 512}}, [("cpu.shares", "512"), ("cpu.idle", "1")], [("cpu.idle", "1")]),
+    ({"cpu": {"idle": 1, "shares": 512}}, [("cpu.idle", "1")], [("cpu.idle", "1")]),
     ({"pids": {"limit": 100}}, [("pids.max", "100")], [("pids.max", "100")]),
     ({"pids": {"limit": -1}}, [("pids.max", "max")], [("pids.max", "max")]),
-    ({"pids": {"limit": 0}}, [("pids.max", "max")], [("pids.max", "max")]),
-    ({"blockIO": {"weight": 500}}, [("blkio.weight", "500")], [("io.weight", "4950")]),
+    ({"pids": {"limit": 0}}, [], []),
+    ({"blockIO": {"weight": 500}}, [("blkio.weight", "500")], [("io.bfq.weight", "500")]),
     ({"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 1000}]}},
-     [("blkio.weight_device", "8:0 1000")], [("io.weight", "8:0 10000")]),
+     [("blkio.weight_device", "8:0 1000")], [("io.bfq.weight", "8:0 1000")]),
     ({"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1048576}],
                   "throttleWriteIOPSDevice": [{"major": 8, "minor": 16, "rate": 0}]}},
      [("blkio.throttle.read_bps_device", "8:0 1048576"), ("blkio.throttle.write_iops_device", "8:16 0")],
      [("io.max", "8:0 rbps=1048576"), ("io.max", "8:16 wiops=max")]),
     ({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MIB}]},
-     [("hugetlb.2MB.limit_in_bytes", "4194304")], [("hugetlb.2MB.max", "4194304")]),
+     [("hugetlb.2MB.limit_in_bytes", "4194304"), ("hugetlb.2MB.rsvd.limit_in_bytes", "4194304")],
+     [("hugetlb.2MB.max", "4194304"), ("hugetlb.2MB.rsvd.max", "4194304")]),
     ({"rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 100}}},
      [("rdma.max", "mlx5_1 hca_handle=3 hca_object=100")], [("rdma.max", "mlx5_1 hca_handle=3 hca_object=100")]),
 ])
@@ -76,23 +78,49 @@ def test_a_wish_in_both_languages(asked, v1, v2):
     assert written(asked, 2) == v2
 
 
-@pytest.mark.parametrize("asked, v1", [
-    ({"memory": {"swappiness": 0}}, [("memory.swappiness", "0")]),
-    ({"memory": {"disableOOMKiller": True}}, [("memory.oom_control", "1")]),
-    ({"memory": {"kernelTCP": MIB}}, [("memory.kmem.tcp.limit_in_bytes", "1048576")]),
-    ({"cpu": {"realtimePeriod": 1000, "realtimeRuntime": 500}},
-     [("cpu.rt_period_us", "1000"), ("cpu.rt_runtime_us", "500")]),
-    ({"blockIO": {"leafWeight": 100}}, [("blkio.leaf_weight", "100")]),
+@pytest.mark.parametrize("asked, v1, field", [
+    ({"memory": {"swappiness": 0}}, [("memory.swappiness", "0")], "memory.swappiness"),
+    ({"memory": {"disableOOMKiller": True}}, [("memory.oom_control", "1")], "memory.disableOOMKiller"),
+    ({"cpu": {"realtimePeriod": 1000}}, [("cpu.rt_period_us", "1000")], "cpu.realtimePeriod"),
+    ({"cpu": {"realtimeRuntime": 500}}, [("cpu.rt_runtime_us", "500")], "cpu.realtimeRuntime"),
+    ({"blockIO": {"leafWeight": 100}}, [("blkio.leaf_weight", "100")], "blockIO.leafWeight"),
+    ({"network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 5}]}},
+     [("net_cls.classid", "1048577"), ("net_prio.ifpriomap", "eth0 5")], "network"),
 ])
-def test_what_only_v1_can_do_is_an_error_on_v2(asked, v1):
+def test_what_only_v1_can_do_is_ignored_on_v2_with_a_warning(asked, v1, field):
     assert written(asked, 1) == v1
-    with pytest.raises(InvalidSpec, match=r"\$\.linux\.resources\..*cgroup v2 has nothing like it"):
-        files(resources(asked), 2)
+    assert ignored(resources(asked), ALL_V1) == ()
+    assert placed(resources(asked), set(), ALL_V2) == ((), ())
+    assert ignored(resources(asked), ()) == (f"linux.resources.{field} is ignored: cgroup v2 has nothing like it",)
 
 
-def test_network_classes():
-    asked = {"network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 5}]}}
-    assert written(asked, 1) == [("net_cls.classid", "1048577"), ("net_prio.ifpriomap", "eth0 5")]
+@pytest.mark.parametrize("memory", [{"kernel": MIB}, {"kernelTCP": MIB}, {"kernel": MIB, "kernelTCP": MIB}])
+def test_kernels_no_longer_limit_their_own_memory(memory):
+    for first, version in ((ALL_V1, 1), ((), 2)):
+        assert ignored(resources({"memory": memory}), first) == (
+            "Kernel memory settings are ignored and will be removed",)
+        assert written({"memory": memory}, version) == []
+    assert ignored(resources({"memory": {"kernel": -1, "kernelTCP": 0, "swappiness": 2**64 - 1}}), ()) == ()
+
+
+@pytest.mark.parametrize("asked, version, chosen", [
+    ({"blockIO": {"weight": 500}}, 1, Setting("blkio", "blkio.weight", "500", (("blkio.bfq.weight", "500"),))),
+    ({"blockIO": {"weight": 500}}, 2, Setting("io", "io.bfq.weight", "500", (("io.weight", "4950"),))),
+    ({"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 1000}]}}, 1,
+     Setting("blkio", "blkio.weight_device", "8:0 1000", (("blkio.bfq.weight_device", "8:0 1000"),))),
+    ({"blockIO": {"weightDevice": [{"major": 8, "minor": 0, "weight": 1000}]}}, 2,
+     Setting("io", "io.bfq.weight", "8:0 1000", (("io.weight", "8:0 10000"),), optional=True)),
+    ({"memory": {"limit": -1}}, 1, Setting("memory", "memory.memsw.limit_in_bytes", "-1", optional=True)),
+    ({"memory": {"limit": MIB, "swap": MIB}}, 2, Setting("memory", "memory.swap.max", "0", optional=True)),
+    ({"memory": {"limit": MIB, "swap": -1}}, 2, Setting("memory", "memory.swap.max", "max", optional=True)),
+    ({"memory": {"limit": MIB, "swap": 2 * MIB}}, 2, Setting("memory", "memory.swap.max", "1048576")),
+    ({"memory": {"limit": MIB, "swap": 2 * MIB}}, 1, Setting("memory", "memory.memsw.limit_in_bytes", "2097152")),
+    ({"cpu": {"burst": 5}}, 1, Setting("cpu", "cpu.cfs_burst_us", "5", optional=True)),
+    ({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}, 2,
+     Setting("hugetlb", "hugetlb.2MB.rsvd.max", "0", optional=True)),
+])
+def test_where_the_kernel_lacks_a_file_it_is_another_or_none_as_with_runc(asked, version, chosen):
+    assert files(resources(asked), version)[-1] == chosen
 
 
 def test_unified_is_written_literally():
@@ -104,7 +132,6 @@ def test_unified_is_written_literally():
     ({"memory": {"limit": 64, "swap": 63}}, "memory and swap together"),
     ({"memory": {"swap": 64}}, "a limit on swap needs a limit on memory"),
     ({"memory": {"limit": -1, "swap": 64}}, "a limit on swap needs a limit on memory"),
-    ({"memory": {"kernel": 1 << 20}}, "kernels no longer limit"),
     ({"cpu": {"cpus": "0-1;rm"}}, "cpu.cpus: not a list"),
     ({"cpu": {"mems": "1-" + "9" * 5000}}, "cpu.mems: not a list"),
     ({"hugepageLimits": [{"pageSize": "../2MB", "limit": 1}]}, "is not a size"),
@@ -118,8 +145,16 @@ def test_nonsense_is_refused(asked, words):
         files(resources(asked), 2)
 
 
+@pytest.mark.parametrize("shares, words", [(1, "minimum allowed cpu-shares is 2"),
+                                           (262145, "maximum allowed cpu-shares is 262144")])
+def test_shares_that_v1_would_silently_change(shares, words):
+    with pytest.raises(InvalidSpec, match=words):
+        files(resources({"cpu": {"shares": shares}}), 1)
+    assert files(resources({"cpu": {"shares": shares}}), 2)
+
+
 def test_swappiness_has_an_upper_end():
-    with pytest.raises(InvalidSpec, match="more than 100"):
+    with pytest.raises(InvalidSpec, match="invalid memory swappiness value: 101"):
         files(resources({"memory": {"swappiness": 101}}), 1)
 
 
@@ -138,7 +173,7 @@ def test_a_hybrid_host_gets_each_limit_where_its_controller_is():
     asked = resources({"memory": {"limit": MIB}, "hugepageLimits": [{"pageSize": "2MB", "limit": 0}]})
     first, second = placed(asked, {"memory", "name=systemd"}, {"hugetlb"})
     assert [setting.file for setting in first] == ["memory.limit_in_bytes"]
-    assert [setting.file for setting in second] == ["hugetlb.2MB.max"]
+    assert [setting.file for setting in second] == ["hugetlb.2MB.max", "hugetlb.2MB.rsvd.max"]
 
 
 def test_what_v2_lacks_does_not_matter_where_v1_has_it():
