@@ -10,7 +10,7 @@ from runtime.errors import InvalidSpec
 from runtime.linux.capabilities import NAMES, NUMBERS, mask
 from runtime.machine import Machine
 from runtime.process.limits import LIMITS
-from runtime.spec import Process, Spec
+from runtime.spec import Linux, Process, Spec
 
 Complaint = tuple[str, str]  # JSON path, words
 
@@ -109,13 +109,51 @@ def of_namespaces(spec: Spec) -> Iterator[Complaint]:
             yield at, f"malformed spec file: duplicated ns {namespace.type.value!r}"
         if namespace.path and not namespace.path.startswith("/"):
             yield f"{at}.path", f"expected an absolute path, got {namespace.path!r}"
-        if namespace.type in ("user", "time"):
-            yield f"{at}.type", f"{namespace.type.value} namespaces are not supported by this runtime"
-    if "mount" not in kinds or any(one.path for one in spec.linux.namespaces if one.type == "mount"):
-        yield "$.linux.namespaces", "a new mount namespace is needed, as the root file system changes in it"
+    if "mount" not in kinds:
+        yield "$.linux.namespaces", "a mount namespace is needed, as the root file system changes in it"
+    yield from of_users(spec.linux, spec.process)
+    yield from of_clocks(spec.linux)
     for field, value in (("hostname", spec.hostname), ("domainname", spec.domainname)):
         if value and "uts" not in kinds:
             yield f"$.{field}", f"unable to set {field} without a private UTS namespace"
+
+
+def of_users(linux: Linux, process: Process | None) -> Iterator[Complaint]:
+    """Maps belong to a user namespace. (One that is joined has its own; podman writes dummies for it nevertheless.)"""
+    user = next((one for one in linux.namespaces if one.type == "user"), None)
+    sides = (("uid", linux.uid_mappings, process.user.uid if process else 0),
+             ("gid", linux.gid_mappings, process.user.gid if process else 0))
+    for name, map, id in sides:
+        at = f"$.linux.{name}Mappings"
+        if map and user is None:
+            yield at, "user namespace mappings specified, but user namespace isn't enabled in the config"
+        if user is None or user.path:
+            continue
+        if not map:
+            yield at, f"User namespaces enabled, but no {name} mappings found."
+        for number, row in enumerate(map):
+            if not row.size or row.host_id + row.size > 2**32 or row.container_id + row.size > 2**32:
+                yield f"{at}[{number}].size", f"{row.size} ids cannot be mapped from here on"
+        if not any(row.container_id <= id < row.container_id + row.size for row in map):
+            yield f"$.process.user.{name}", f"{name} {id} is not mapped in the user namespace"
+
+
+CLOCKS = ("monotonic", "boottime")
+
+
+def of_clocks(linux: Linux) -> Iterator[Complaint]:
+    at = "$.linux.timeOffsets"
+    time = next((one for one in linux.namespaces if one.type == "time"), None)
+    if linux.time_offsets and time is None:
+        yield at, "time namespace offsets specified, but time namespace isn't enabled in the config"
+    if linux.time_offsets and time and time.path:
+        yield at, ("time namespace enabled, but both namespace path and time offsets specified -- you may only provide "
+                   "one")
+    for clock, offset in linux.time_offsets.items():
+        if clock not in CLOCKS:
+            yield f"{at}[{clock!r}]", f"unknown clock {clock!r}: a time namespace has {' and '.join(CLOCKS)}"
+        if offset.nanosecs >= 10**9:
+            yield f"{at}[{clock!r}].nanosecs", "expected a number from 0 to 999999999"
 
 
 def of_sysctls(spec: Spec) -> Iterator[Complaint]:
@@ -157,13 +195,9 @@ def unsupported(spec: Spec) -> Iterator[Complaint]:
     if linux is None:
         return
     for path, asked in (
-        ("$.linux.uidMappings", linux.uid_mappings), ("$.linux.gidMappings", linux.gid_mappings),
-        ("$.linux.timeOffsets", linux.time_offsets), ("$.linux.intelRdt", linux.intel_rdt),
+        ("$.linux.intelRdt", linux.intel_rdt),
         ("$.linux.seccomp", linux.seccomp), ("$.linux.mountLabel", linux.mount_label),
         ("$.linux.personality", linux.personality),
     ):
         if asked:
             yield path, "not supported by this runtime"
-    for number, mount in enumerate(spec.mounts):
-        if mount.uid_mappings or mount.gid_mappings:
-            yield f"$.mounts[{number}].uidMappings", "not supported by this runtime"

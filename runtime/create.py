@@ -19,11 +19,13 @@ import msgspec
 from runtime.checks import check
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.linux.descriptors import read
+from runtime.linux.idmaps import maps_at
 from runtime.machine import look
+from runtime.mounting import mapped
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import KINDS
-from runtime.spec import OCI_VERSION, Hooks, Spec, State, Status, decode
+from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
 from runtime.state import Place, Record, start_time
 from runtime.step import apply
 
@@ -41,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     preserved: int = 0
     keyring: bool = True
     trace: str = ""
+    pivot: bool = True
 
 
 def bundle_spec(bundle: str) -> Spec:
@@ -60,14 +63,26 @@ def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
     return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
                      answer=place.answer,
                      cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
-                     keyring=wanted.keyring, preserved=wanted.preserved)
+                     keyring=wanted.keyring, preserved=wanted.preserved, pivot=wanted.pivot)
+
+
+def with_joined_maps(spec: Spec) -> Spec:
+    """A user namespace that is joined has its maps already, whatever config.json says (podman writes a dummy)."""
+    path = next((one.path for one in spec.linux.namespaces if one.type == "user"), "") if spec.linux else ""
+    found = maps_at(path) if path else None
+    if found is None or spec.linux is None:
+        return spec
+    uids, gids = (tuple(LinuxIDMapping(container_id=inside, host_id=outside, size=size)
+                        for inside, outside, size in map) for map in found)
+    linux = msgspec.structs.replace(spec.linux, uid_mappings=uids, gid_mappings=gids)
+    return msgspec.structs.replace(spec, linux=linux)
 
 
 def decided(wanted: Wanted) -> tuple[Spec, Container, Plan]:
     """Everything up to the point where something would be touched. Raises InvalidSpec, InvalidArgument."""
     place = Place(wanted.root, wanted.id)
-    spec = bundle_spec(wanted.bundle)
-    machine = look()
+    spec = with_joined_maps(bundle_spec(wanted.bundle))
+    machine = look(mapped=mapped(spec))
     check(spec, machine)
     container = placed(spec, wanted, place)
     return spec, container, plan(spec, container, machine)
@@ -97,7 +112,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         os.mkfifo(place.fifo, 0o600)
         if spec.hooks and spec.hooks.start_container:
             os.mkfifo(place.answer, 0o600)
-        at = stage(decision.inside, console, wanted.preserved, trace)
+        at = stage(decision, console, wanted.preserved, trace)
         at.remember = lambda: place.write(alive(record, spec, at.pid))
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)

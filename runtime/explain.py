@@ -27,7 +27,7 @@ class Told(msgspec.Struct, frozen=True):
 def told(plan: Plan) -> list[Told]:
     """All steps in order."""
     outside = [(step, "outside") for step in plan.outside]
-    inside = [(step, "inside") for step in plan.inside]
+    inside = [*((step, "leaving") for step in plan.leaving), *((step, "inside") for step in plan.inside)]
     return [Told(type(step).__name__, side, step.describe(), step.why, step.manual, step.shell())
             for step, side in (*outside, *inside)]
 
@@ -40,7 +40,8 @@ def as_text(plan: Plan) -> str:
     """Numbered, with the side's heading where it changes."""
     lines: list[str] = []
     side = ""
-    headings = {"outside": "In the host's namespaces:", "inside": "In the new process:"}
+    headings = {"outside": "In the host's namespaces:", "inside": "In the new process:",
+                "leaving": "In the new process, before it leaves the host's namespaces:"}
     for number, one in enumerate(told(plan), 1):
         if one.side != side:
             side = one.side
@@ -52,8 +53,9 @@ def as_text(plan: Plan) -> str:
 
 def as_script(plan: Plan) -> str:
     """The shell words in order. A shell enters its cgroup before it starts the rest in other namespaces."""
-    outside = sorted(plan.outside, key=lambda step: isinstance(step, Enter | Join))
-    return "#!/bin/bash -eu\n" + script((*outside, *plan.inside), 0)
+    first = [step for step in plan.outside if not isinstance(step, Enter | Join)]
+    enter = [step for step in plan.outside if isinstance(step, Enter | Join)]
+    return "#!/bin/bash -eu\n" + script((*first, *plan.leaving, *enter, *plan.inside), 0)
 
 
 def script(steps: tuple[Step[Any], ...], depth: int) -> str:

@@ -18,6 +18,12 @@ from runtime.sync import Disconnected
 
 def run(steps: tuple[Step[Inside], ...], at: Inside) -> NoReturn:
     """Apply the steps. The last one is execve(2); this returns to nobody."""
+    apply(steps, at)
+    os._exit(1)
+
+
+def apply(steps: tuple[Step[Inside], ...], at: Inside) -> None:
+    """Apply the steps; if one fails, tell it, and end."""
     os.umask(0)
     for step in steps:
         try:
@@ -33,7 +39,6 @@ def run(steps: tuple[Step[Inside], ...], at: Inside) -> NoReturn:
             fail(at, "StepFailed", told(step, error), error.errno)
         except Exception as error:
             fail(at, "StepFailed", f"{step.describe()}: {type(error).__name__}: {error}")
-    os._exit(1)
 
 
 def told(step: Step[Inside], error: OSError) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from runtime.checks import check_process
 from runtime.errors import InvalidArgument, WrongState
 from runtime.linux.descriptors import read
+from runtime.linux.idmaps import parse
 from runtime.machine import look
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import exec_plan
@@ -49,11 +50,12 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     if now not in (Status.RUNNING, Status.CREATED, Status.PAUSED):
         raise WrongState(f"cannot exec in a {now.value} container")
     process = wanted(asked, record)
-    machine = look()
+    machine = look(mapped="user" in record.namespaces)
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
-                         keyring=record.keyring, preserved=asked.preserved)
-    at = stage(decision.inside, console_for(process, asked.console_socket, console), asked.preserved, trace)
+                         keyring=record.keyring, preserved=asked.preserved,
+                         uids=parse(read(f"/proc/{record.pid}/uid_map")))
+    at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)
     with ExitStack() as undo:
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)

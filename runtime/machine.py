@@ -15,9 +15,10 @@ class Machine(msgspec.Struct, frozen=True):
     last: int
 
 
-def look() -> Machine:
-    """This machine, as this process sees it. Raises OSError."""
+def look(*, mapped: bool = False) -> Machine:
+    """This machine, as this process sees it; who enters a user namespace has all capabilities there. Raises OSError."""
     # The bounding set, and not what this process holds: `explain` asks what root could do, without being root.
     status = dict(line.split(b":\t", 1) for line in read("/proc/self/status").splitlines() if b":\t" in line)
-    return Machine(cgroups=read_layout(), capabilities=int(status[b"CapBnd"], 16),
-                   last=int(read("/proc/sys/kernel/cap_last_cap")))
+    last = int(read("/proc/sys/kernel/cap_last_cap"))
+    return Machine(cgroups=read_layout(), last=last,
+                   capabilities=(2 << last) - 1 if mapped else int(status[b"CapBnd"], 16))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NoReturn
 from runtime import init
 from runtime.errors import InvalidArgument
 from runtime.linux.sockets import connect
+from runtime.plan import Plan
 from runtime.spec import Process
 from runtime.stage import Inside, Outside
-from runtime.step import Step
 from runtime.sync import Go, Ready
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ def console_for(process: Process, path: str, console: int) -> int:
     return connect(path) if path else console
 
 
-def stage(inside: tuple[Step[Inside], ...], console: int, preserved: int, trace: "Trace | None" = None) -> Outside:
-    """The outer stage, whose new process will run the inner steps."""
-    def become(at: Inside) -> NoReturn:
-        init.run(inside, at)
+def stage(plan: Plan, console: int, preserved: int, trace: "Trace | None" = None) -> Outside:
+    """The outer stage, whose new process will run the other steps."""
+    def leave(at: Inside) -> None:
+        init.apply(plan.leaving, at)
 
-    at = Outside(become)
+    def become(at: Inside) -> NoReturn:
+        init.run(plan.inside, at)
+
+    at = Outside(leave, become)
     at.console_socket = console
     at.trace = trace
     at.keep = tuple(range(3, 3 + preserved))
@@ -58,6 +61,7 @@ def go(at: Outside) -> None:
     at.channel.send(Go())
     at.channel.close()
     at.reap()
+    at.leave_user_namespace()
     if at.console_socket >= 0:
         os.close(at.console_socket)
 

@@ -25,9 +25,10 @@ import msgspec
 
 from runtime import cgroups
 from runtime.errors import InvalidSpec
-from runtime.linux import mounts as m
 from runtime.linux.capabilities import NUMBERS
+from runtime.linux.idmaps import Map
 from runtime.machine import Machine
+from runtime.mounting import READ_ONLY, all_mounts, rows
 from runtime.process.entrance import Enter, EnterCgroup, Join
 from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
 from runtime.process.limits import SetLimit, SetOomScore, SetUmask
@@ -35,7 +36,6 @@ from runtime.process.names import (
     Domainname,
     Hostname,
     LoopbackUp,
-    NewCgroupNamespace,
     SessionKeyring,
     Sysctl,
 )
@@ -49,11 +49,10 @@ from runtime.process.program import (
     WorkingDirectory,
 )
 from runtime.process.terminal import NewSession, OpenTerminal, OwnOutputs, UseTerminal
-from runtime.rootfs.cgroupfs import cgroup_filesystem
 from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.masks import MaskPath, ReadonlyPath
-from runtime.rootfs.mounts import BindMount, NewFilesystem
-from runtime.rootfs.options import PROPAGATION, Attributes, Options, parse
+from runtime.rootfs.mounts import BindMount
+from runtime.rootfs.options import PROPAGATION
 from runtime.rootfs.root import (
     BindRoot,
     MakeDirectory,
@@ -63,18 +62,17 @@ from runtime.rootfs.root import (
     SetAttributes,
     UseRoot,
 )
-from runtime.spec import OCI_VERSION, Linux, LinuxCapabilities, Mount, NamespaceType, Process, Spec, Status
-from runtime.stage import Inside
+from runtime.spec import OCI_VERSION, Linux, LinuxCapabilities, NamespaceType, Process, Spec, Status
+from runtime.stage import Inside, Outside
 from runtime.step import Step
 
 if TYPE_CHECKING:
     from runtime.hooks import Placed
 
-READ_ONLY = Attributes(set=m.MOUNT_ATTR_RDONLY)
-
 
 class Plan(msgspec.Struct, frozen=True):
-    """All steps of a container, in order: `outside` on the stage Outside, `inside` on the stage Inside.
+    """All steps of a container: `outside` on the stage Outside, the others on the stage Inside, where `leaving` are
+    done by the new process as long as it is in the host's namespaces.
 
     `later` are the hooks of `start` and `delete`, on the container's state.
     """
@@ -83,10 +81,11 @@ class Plan(msgspec.Struct, frozen=True):
     inside: tuple[Step[Inside], ...]
     freezer: str = ""  # the file that says whether the container is paused
     later: tuple[Step[Any], ...] = ()
+    leaving: tuple[Step[Inside], ...] = ()
 
     @property
     def steps(self) -> tuple[Step[Any], ...]:
-        return (*self.outside, *self.inside, *self.later)
+        return (*self.outside, *self.leaving, *self.inside, *self.later)
 
 
 class Container(msgspec.Struct, frozen=True):
@@ -100,6 +99,7 @@ class Container(msgspec.Struct, frozen=True):
     answer: str = ""
     keyring: bool = True
     preserved: int = 0
+    pivot: bool = True
 
 
 def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
@@ -107,16 +107,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     assert spec.process is not None and spec.linux is not None
     cgroup = cgroups.open(container.cgroup_path, machine.cgroups)
     hooks = hook_steps(spec, container)
-    outside: tuple[Step[Any], ...] = (
-        *cgroup.steps(spec.linux.resources),
-        enter(spec.linux),
-        *oom_score(spec.process),
-        EnterCgroup(cgroup),
-        *(hooks.outside if hooks else ()),
-    )
     inside = (
-        OpenFifo(container.fifo),
-        *(hooks.first if hooks else ()),
         *limits(spec.process),
         *([SessionKeyring(f"_ses.{container.id}")] if container.keyring else []),
         NewSession(),
@@ -131,7 +122,18 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         SetUmask(umask(spec.process)),
         Execute(spec.process.args, spec.process.env, container.preserved),
     )
-    return Plan(outside, inside, cgroup.freezer_file, hooks.later if hooks else ())
+    there = placed(inside, spec.linux)
+    outside: tuple[Step[Any], ...] = (
+        *cgroup.steps(spec.linux.resources),
+        *user_namespace(spec.linux),
+        enter(spec.linux),
+        *there.outside,
+        *oom_score(spec.process),
+        EnterCgroup(cgroup),
+        *(hooks.outside if hooks else ()),
+    )
+    leaving = (OpenFifo(container.fifo), *(hooks.first if hooks else ()), *there.leaving)
+    return Plan(outside, there.inside, cgroup.freezer_file, hooks.later if hooks else (), leaving)
 
 
 def hook_steps(spec: Spec, container: Container) -> "Placed | None":
@@ -146,32 +148,70 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
-              *, keyring: str = "", preserved: int = 0) -> Plan:
-    """The plan that starts another process in a running container, whose init is `pid`."""
+              *, keyring: str = "", preserved: int = 0, uids: Map = ()) -> Plan:
+    """The plan that starts another process in a running container, whose init is `pid`; `uids` is its user map."""
     cgroup = cgroups.open(cgroup_path, machine.cgroups)
+    mapped = "user" in kinds
     inside = (
         UseRoot(),
         *limits(process),
         *([SessionKeyring(keyring)] if keyring else []),
         NewSession(),
-        *terminal(process, console=False),
+        *terminal(process, console=False, mapped=mapped),
         *become(process, machine),
         WaitForGo(),
         SetUmask(umask(process)),
         Execute(process.args, process.env, preserved),
     )
-    return Plan((Join(pid, start_time, kinds), *oom_score(process), EnterCgroup(cgroup, beside=pid)), inside)
+    there = divided(inside, mapped=mapped, uids=uids)
+    outside = (Join(pid, start_time, kinds), *there.outside, *oom_score(process), EnterCgroup(cgroup, beside=pid))
+    return Plan(outside, there.inside, leaving=there.leaving)
+
+
+def placed(inside: tuple[Step[Inside], ...], linux: Linux) -> Plan:
+    """The inner steps, each where it can be done: some need the host's privileges."""
+    return divided(inside, mapped=has(linux, NamespaceType.USER), uids=rows(linux.uid_mappings),
+                   gids=rows(linux.gid_mappings), first=propagation(linux))
+
+
+def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), gids: Map = (),
+            first: str = "") -> Plan:
+    """Most containers have neither a user namespace nor idmapped mounts: root inside may do everything."""
+    if not mapped and not any(isinstance(step, BindMount) and step.idmap for step in inside):
+        return Plan((), inside)
+    from runtime.leaving import divide
+
+    found = divide(inside, first, mapped=mapped, uids=uids, gids=gids)
+    return Plan(tuple(found.outside), tuple(found.inside), leaving=tuple(found.leaving))
+
+
+def user_namespace(linux: Linux) -> Iterator[Step[Outside]]:
+    """It comes before all others: they belong to it."""
+    for one in linux.namespaces:
+        if one.type is NamespaceType.USER:
+            from runtime.process.users import NewUserNamespace, OpenUserNamespace
+
+            yield (OpenUserNamespace(one.path) if one.path else
+                   NewUserNamespace(rows(linux.uid_mappings), rows(linux.gid_mappings)))
 
 
 def enter(linux: Linux) -> Enter:
     """New namespaces and joined ones. Only the cgroup namespace has to wait (NewCgroupNamespace)."""
-    return Enter(new=tuple(one.type.value for one in linux.namespaces if not one.path),
-                 joined=tuple((one.type.value, one.path) for one in linux.namespaces if one.path))
+    others = [one for one in linux.namespaces if one.type is not NamespaceType.USER]
+    return Enter(new=tuple(one.type.value for one in others if not one.path),
+                 joined=tuple((one.type.value, one.path) for one in others if one.path),
+                 user=len(others) < len(linux.namespaces),
+                 offsets=tuple((clock, offset.secs, offset.nanosecs) for clock, offset in linux.time_offsets.items()))
 
 
 def new(linux: Linux, kind: NamespaceType) -> bool:
     """Whether the container has a namespace of its own of this kind."""
     return any(one.type is kind and not one.path for one in linux.namespaces)
+
+
+def has(linux: Linux, kind: NamespaceType) -> bool:
+    """Whether the container is in another namespace of this kind than the caller."""
+    return any(one.type is kind for one in linux.namespaces)
 
 
 def oom_score(process: Process) -> tuple[SetOomScore, ...]:
@@ -198,14 +238,13 @@ def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, ma
     asked = spec.linux.rootfs_propagation
     if asked and asked not in PROPAGATION:
         raise InvalidSpec(f"config.json: rootfsPropagation {asked!r} is not supported - at `$.linux.rootfsPropagation`")
-    # An unbindable mount cannot be copied, and shared ones have to stay shared until all is mounted.
-    yield Propagation(asked if asked and "unbindable" not in asked else "rslave")
+    yield Propagation(propagation(spec.linux))
     yield BindRoot(container.rootfs)
-    mounting = tuple(all_mounts(spec, container, cgroup, machine))
+    mounting = tuple(all_mounts(spec, container.bundle, cgroup, machine.cgroups))
     yield from (step for step in mounting if not isinstance(step, SetAttributes))
     yield from devices(spec)
     yield from hooks
-    yield from terminal(spec.process)
+    yield from terminal(spec.process, mapped=has(spec.linux, NamespaceType.USER))
     yield MakeDirectory(spec.process.cwd)
     # Read-only only now: mount points and devices had to be made in them.
     yield from (step for step in mounting if isinstance(step, SetAttributes))
@@ -213,56 +252,29 @@ def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, ma
     yield from (MaskPath(path) for path in spec.linux.masked_paths)
     if spec.root.readonly:
         yield SetAttributes("/", READ_ONLY)
-    yield PivotRoot()
+    yield from change_root(spec.linux, container)
     if asked:
         yield RootPropagation(asked)
 
 
-def all_mounts(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine) -> Iterator[Step[Inside]]:
-    """The mounts in the order of config.json; the cgroup namespace begins before the first that shows it, or after."""
-    assert spec.linux is not None
-    namespaced = new(spec.linux, NamespaceType.CGROUP)
-    begun = not namespaced
-    for number, mount in enumerate(spec.mounts):
-        options = parse(mount.options, f"$.mounts[{number}]")
-        path = os.path.normpath("/" + mount.destination.lstrip("/"))
-        if mount.type in ("cgroup", "cgroup2"):
-            if not begun:
-                yield NewCgroupNamespace()
-                begun = True
-            yield from cgroup_filesystem(path, options, cgroup, machine.cgroups, namespaced=namespaced)
-        elif options.bind or mount.type == "bind":
-            yield bind(number, mount, path, options, container.bundle)
-        else:
-            yield from filesystem(number, mount, path, options)
-    if not begun:
-        yield NewCgroupNamespace()
+def propagation(linux: Linux) -> str:
+    """Of all mounts, as long as the root file system is made.
+
+    An unbindable mount cannot be copied, and shared ones have to stay shared until all is mounted.
+    """
+    asked = linux.rootfs_propagation
+    return asked if asked and "unbindable" not in asked else "rslave"
 
 
-def bind(number: int, mount: Mount, path: str, options: Options, bundle: str) -> BindMount:
-    """A bind mount. A relative source counts from the bundle (runtime-spec, config.md)."""
-    source = os.path.join(bundle, mount.source)
-    at = f"$.mounts[{number}]"
-    if options.data:
-        raise InvalidSpec(f"config.json: a bind mount has no option {options.data[0][0]!r} - at `{at}.options`")
-    for kernel in ("/proc", "/sys"):
-        # What security settings are read from and written to must be the kernel's (CVE-2015-3631).
-        if path == kernel and os.path.commonpath((source, kernel)) != kernel:
-            raise InvalidSpec(f"config.json: {source} cannot be mounted on {kernel} - at `{at}`")
-    return BindMount(source=source, path=path, recursive=options.recursive, attributes=options.attributes,
-                     below=options.below, propagation=options.propagation)
+def change_root(linux: Linux, container: Container) -> Iterator[Step[Inside]]:
+    if container.pivot:
+        yield PivotRoot()
+        return
+    from runtime.rootfs.moving import ChangeRoot, CoverHost, MoveRoot, UnmountHost
 
-
-def filesystem(number: int, mount: Mount, path: str, options: Options) -> Iterator[Step[Inside]]:
-    """A new file system. A tmpfs becomes read-only at the end, as mount points may have to be made in it."""
-    if not mount.type:
-        raise InvalidSpec(f"config.json: a mount that is no bind mount needs a type - at `$.mounts[{number}].type`")
-    late = mount.type == "tmpfs" and options.attributes.set & m.MOUNT_ATTR_RDONLY
-    attributes = options.attributes.adding(0, m.MOUNT_ATTR_RDONLY) if late else options.attributes
-    yield NewFilesystem(fstype=mount.type, source=mount.source or mount.type, path=path, attributes=attributes,
-                        data=options.data, propagation=options.propagation)
-    if late:
-        yield SetAttributes(path, READ_ONLY)
+    # Of a mapped root, the root file system lies over / from the beginning (AttachRoot).
+    yield from [CoverHost()] if has(linux, NamespaceType.USER) else [UnmountHost(), MoveRoot()]
+    yield ChangeRoot()
 
 
 def devices(spec: Spec) -> Iterator[Step[Inside]]:
@@ -283,9 +295,10 @@ def devices(spec: Spec) -> Iterator[Step[Inside]]:
             yield Link(path, to)
 
 
-def terminal(process: Process, *, console: bool = True) -> Iterator[Step[Inside]]:
+def terminal(process: Process, *, console: bool = True, mapped: bool = False) -> Iterator[Step[Inside]]:
+    """Pipes belong to the host's root, who is nobody to a mapped one."""
     if not process.terminal:
-        if process.user.uid:
+        if process.user.uid or mapped:
             yield OwnOutputs(process.user.uid)
         return
     size = process.console_size

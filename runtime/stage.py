@@ -28,6 +28,8 @@ class Inside:
         self.program = ""  # what was found for args[0]
         self.home = ""  # HOME, where the environment has none
         self.trace: Trace | None = None
+        self.user_namespace = -1  # the container's, until it was entered
+        self.trees: dict[int, int] = {}  # mounts that the leaving steps made, to be attached: number, descriptor
         self.attached = False
         self.started = False  # after that, nobody listens to the channel
 
@@ -40,9 +42,11 @@ class Inside:
 
 
 class Outside:
-    """Seen from the process that was called. `become` runs the inner steps in the new process, and never returns."""
+    """Seen from the process that was called. In the new process, `leave` runs the steps before it leaves the host's
+    namespaces, and `become` the inner ones; that never returns."""
 
-    def __init__(self, become: Callable[[Inside], NoReturn]) -> None:
+    def __init__(self, leave: Callable[[Inside], None], become: Callable[[Inside], NoReturn]) -> None:
+        self.leave = leave
         self.become = become
         self.channel: Channel | None = None
         self.pid = 0
@@ -50,6 +54,7 @@ class Outside:
         self.console_socket = -1
         self.trace: Trace | None = None
         self.remember: Callable[[], None] = lambda: None  # writes the pid to state.json
+        self.user_namespace = -1  # the container's, made or opened
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)
 
     def hear(self) -> None:
@@ -62,3 +67,9 @@ class Outside:
         if self.entrance:
             os.waitpid(self.entrance, 0)
             self.entrance = 0
+
+    def leave_user_namespace(self) -> None:
+        """Close it: it lives on as long as a process is in it."""
+        if self.user_namespace >= 0:
+            os.close(self.user_namespace)
+            self.user_namespace = -1

@@ -34,6 +34,7 @@ CREATE: Flags = {
     "bundle": Flag(str, "directory of config.json (default: the current one)", "b"),
     "console-socket": Flag(str, "unix socket to send the terminal's master to"),
     "pid-file": Flag(str, "write the process number to this file"),
+    "no-pivot": Flag(bool, "move the root over / and chroot, where pivot_root(2) cannot be had (initramfs)"),
     "no-new-keyring": Flag(bool, "keep the caller's session keyring"),
     "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
     **TRACE,
@@ -167,7 +168,7 @@ def wanted(call: Call) -> "Wanted":
     return Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
                   pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
                   preserved=given.number("preserve-fds"), keyring=not given.on("no-new-keyring"),
-                  trace=absolute(given.text("trace")))
+                  trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"))
 
 
 def exec_(call: Call) -> int:

@@ -29,6 +29,7 @@ NUMBERS = {
     "fsopen": 430,
     "fsconfig": 431,
     "fsmount": 432,
+    "fspick": 433,
     "close_range": 436,
     "openat2": 437,
     "mount_setattr": 442,

@@ -43,6 +43,9 @@ FSMOUNT_CLOEXEC = 1
 FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
 FSCONFIG_CMD_CREATE = 6
+FSCONFIG_CMD_RECONFIGURE = 7
+FSPICK_CLOEXEC = 1
+FSPICK_EMPTY_PATH = 8
 
 MOUNT_ATTR_RDONLY = 0x00000001
 MOUNT_ATTR_NOSUID = 0x00000002
@@ -117,6 +120,19 @@ def fsmount(fs: int, attributes: int = 0) -> int:
     """Create the configured file system, and return a detached mount of it with these MOUNT_ATTR_…. fsmount(2)."""
     syscall("fsconfig", fs, FSCONFIG_CMD_CREATE, None, None, 0)
     return syscall("fsmount", fs, FSMOUNT_CLOEXEC, attributes)
+
+
+def reconfigure(mount: int, options: tuple[tuple[str, str | None], ...]) -> None:
+    """Change options of the file system that the descriptor is a mount of. fspick(2), fsconfig(2)."""
+    fs = syscall("fspick", mount, b"", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)
+    try:
+        for key, value in options:
+            fsconfig(fs, key, value)
+        syscall("fsconfig", fs, FSCONFIG_CMD_RECONFIGURE, None, None, 0)
+    except OSError as error:
+        raise OSError(error.errno, complaint(fs) or error.strerror, error.filename) from error
+    finally:
+        os.close(fs)
 
 
 def filesystem(fd: int) -> int:

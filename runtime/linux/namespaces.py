@@ -4,6 +4,7 @@ Two kinds do not move the caller itself, only the children that it forks afterwa
 threads may neither make nor join a user namespace.
 """
 
+import fcntl
 import os
 
 from runtime.linux.calls import call
@@ -29,6 +30,17 @@ def setns(fd: int, nstype: int) -> None:
     `fd` may be a pidfd: then `nstype` is a set of flags, and all of that process's namespaces are entered at once.
     """
     call("setns", fd, nstype)
+
+
+NS_GET_NSTYPE = 0xB703
+
+
+def kind(fd: int) -> int:
+    """The CLONE_NEW… flag of the namespace that the descriptor stands for; 0 if it is none. ioctl_ns(2)."""
+    try:
+        return fcntl.ioctl(fd, NS_GET_NSTYPE)
+    except OSError:  # ENOTTY: an ordinary file
+        return 0
 
 
 def sethostname(name: str) -> None:

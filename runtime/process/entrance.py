@@ -5,6 +5,9 @@ it forks is the first inside. So there is an *entrance*: a short-lived process t
 process that stays. It tells the outside which pid that got, and ends; the orphan is adopted by the nearest subreaper
 above (the container's monitor), which is thereby the one that learns its exit status.
 
+Leaving is the last thing the entrance does as the host's root. What only that root can do (open the sources of mounts
+that a mapped root could not reach, make device nodes) are the plan's `leaving` steps; they are applied here before.
+
 Before anything of the container can be seen, the process is made unreadable for it: not dumpable, so that nobody inside
 can ptrace it or look into its /proc (CVE-2016-9962), without descriptors of the host's (CVE-2024-21626; /dev/null as a
 standard stream is exchanged for one that has no power over the host's file), and unable to import (CVE-2019-14271).
@@ -53,28 +56,44 @@ class Enter(Step[Outside], frozen=True):
     manual: ClassVar[str] = "unshare(2), setns(2), namespaces(7), pid_namespaces(7)"
     new: tuple[str, ...]
     joined: tuple[tuple[str, str], ...] = ()
+    user: bool = False  # whether a user namespace was made or opened before, to be entered first
+    offsets: tuple[tuple[str, int, int], ...] = ()  # of the clocks of a new time namespace: name, seconds, nanoseconds
 
     def describe(self) -> str:
-        joined = ", ".join(f"the {kind} namespace {path}" for kind, path in self.joined)
+        joined = ", ".join([*(["the user namespace"] if self.user else []),
+                            *(f"the {kind} namespace {path}" for kind, path in self.joined)])
         new = f"new namespaces: {', '.join(self.new)}" if self.new else ""
-        return f"fork a process into {' and '.join(filter(None, (joined, new))) or 'no other namespaces'}"
+        clocks = ", ".join(f"{clock} {seconds:+}.{nanoseconds:09} s" for clock, seconds, nanoseconds in self.offsets)
+        found = " and ".join(filter(None, (joined, new))) or "no other namespaces"
+        return f"fork a process into {found}{' (clocks: ' + clocks + ')' if clocks else ''}"
 
     def shell(self) -> str:
-        enter = " ".join(f"--{KINDS[kind][1].replace('mnt', 'mount')}={quote(path)}" for kind, path in self.joined)
-        unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new), "--fork", "--propagation unchanged"])
-        return f"nsenter {enter} {unshare} \\" if enter else f"{unshare} \\"
+        enter = [*(["--user=/proc/self/fd/8"] if self.user else []),
+                 *(f"--{KINDS[kind][1].replace('mnt', 'mount')}={quote(path)}" for kind, path in self.joined)]
+        unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new),
+                            *(f"--{clock} {seconds}" for clock, seconds, _ in self.offsets),
+                            "--fork", "--propagation unchanged"])
+        return f"nsenter {' '.join(enter)} {unshare} \\" if enter else f"{unshare} \\"
 
     def apply(self, at: Outside) -> None:
-        fork(at, self.enter)
+        fork(at, lambda: self.enter(at.user_namespace))
 
-    def enter(self) -> None:
-        """In the entrance. What is joined comes first: what is new then belongs to it."""
-        descriptors = [(os.open(path, os.O_RDONLY | os.O_CLOEXEC), KINDS[kind][0]) for kind, path in self.joined]
-        for descriptor, flag in descriptors:
-            n.setns(descriptor, flag)
-            os.close(descriptor)
+    def enter(self, user: int) -> None:
+        """In the entrance. What is joined comes before what is new, and the user namespace between.
+
+        The host's root may join anybody's namespaces; the mapped root only those that its user namespace owns. What is
+        new belongs to the user namespace that the process is in.
+        """
+        clocks = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC) if self.offsets else -1
+        for kind, descriptor in [(kind, open_namespace(kind, path)) for kind, path in self.joined]:
+            join(descriptor, KINDS[kind][0], kind)
+        if self.user:
+            join(user, n.CLONE_NEWUSER, "user")
+            become_its_root()
         # The cgroup namespace begins later, when the process is in its cgroup (NewCgroupNamespace).
         n.unshare(sum(KINDS[kind][0] for kind in self.new if kind != "cgroup"))
+        if self.offsets:
+            set_clocks(clocks, self.offsets)
 
     def undo(self, at: Outside) -> None:
         end(at.pid)
@@ -107,8 +126,12 @@ class Join(Step[Outside], frozen=True):
         target = os.pidfd_open(self.pid)
         if start_time(self.pid) != self.start_time:
             raise StepFailed(f"process {self.pid}: no such process, the container has stopped")
+        if "user" in self.kinds:
+            os.setgroups(())
         n.setns(target, sum(KINDS[kind][0] for kind in self.kinds))
         os.close(target)
+        if "user" in self.kinds:
+            become_its_root()
 
     def undo(self, at: Outside) -> None:
         end(at.pid)
@@ -147,6 +170,55 @@ class EnterCgroup(Step[Outside], frozen=True):
             raise
 
 
+def open_namespace(kind: str, path: str) -> int:
+    """The namespace that a path stands for, which has to be of that kind. Raises StepFailed."""
+    try:
+        # Not blocking: the path may be a FIFO.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise StepFailed(f"{kind} namespace {path}: {str(error.strerror).lower()} (open(2))") from error
+    found = n.kind(descriptor)
+    if found == KINDS[kind][0]:
+        return descriptor
+    os.close(descriptor)
+    other = next((name for name, (flag, _, _) in KINDS.items() if flag == found), "")
+    raise StepFailed(f"{kind} namespace {path}: {f'this is a {other} namespace' if other else 'not a namespace'} "
+                     "(setns(2))")
+
+
+def join(descriptor: int, flag: int, kind: str) -> None:
+    """setns(2), and the descriptor is closed."""
+    try:
+        if flag == n.CLONE_NEWUSER:
+            os.setgroups(())  # the host's groups would stay; and inside, setgroups(2) may be denied
+        n.setns(descriptor, flag)
+    except OSError as error:
+        raise StepFailed(f"join the {kind} namespace: {str(error.strerror).lower()} (setns(2))") from error
+    os.close(descriptor)
+
+
+def become_its_root() -> None:
+    """User and group 0 of the user namespace that was entered: until then the process is nobody there."""
+    try:
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+    except OSError as error:
+        raise StepFailed("become root in the user namespace: user or group 0 is not mapped there "
+                         "(setresuid(2), EINVAL)") from error
+
+
+def set_clocks(descriptor: int, offsets: tuple[tuple[str, int, int], ...]) -> None:
+    """The new time namespace's offsets: they can be written until its first process is there, time_namespaces(7)."""
+    rows = "".join(f"{clock} {seconds} {nanoseconds}\n" for clock, seconds, nanoseconds in offsets)
+    try:
+        os.write(descriptor, rows.encode())
+    except OSError as error:
+        told = rows.strip().replace("\n", ", ")
+        raise StepFailed(f"set the clocks of the time namespace ({told}): {str(error.strerror).lower()} "
+                         "(write(2) to /proc/self/timens_offsets)") from error
+    os.close(descriptor)
+
+
 def fork(at: Outside, enter: Callable[[], None]) -> None:
     """Fork the entrance, which calls `enter` and forks the process that stays. Sets `at.channel` and `at.pid`."""
     here, there = pair()
@@ -168,17 +240,19 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
     """The entrance: never returns, whatever happens."""
     try:
         prctl.set_dumpable(False)
-        trace = at.trace.on("entrance") if at.trace else None
+        trace = at.trace.on("leaving") if at.trace else None
         with told(trace, "OwnNull", "open /dev/null anew, by way of a read-only mount", "open_tree(2), null(4)"):
             null.replace()
-        close_all_but({channel.reading, channel.writing, at.console_socket, *at.keep, trace.file if trace else -1})
+        close_all_but({channel.reading, channel.writing, at.console_socket, at.user_namespace, *at.keep,
+                       trace.file if trace else -1})
         forbid_imports()
+        stage = Inside(channel)
+        stage.console_socket, stage.user_namespace, stage.trace = at.console_socket, at.user_namespace, trace
+        at.leave(stage)
         with told(trace, "Enter", "enter the namespaces", "unshare(2), setns(2)"):
             enter()
         pid = os.fork()
         if pid == 0:
-            stage = Inside(channel)
-            stage.console_socket = at.console_socket
             stage.trace = trace and trace.on("inside")
             at.become(stage)
         channel.send(Pid(pid))

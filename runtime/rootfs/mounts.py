@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from runtime.linux import mounts as m
 from runtime.rootfs import target
-from runtime.rootfs.options import PROPAGATION, Attributes
+from runtime.rootfs.options import PROPAGATION, Attributes, Idmapping
 from runtime.stage import Inside
 from runtime.step import Step
 
@@ -62,6 +62,7 @@ class BindMount(Step[Inside], frozen=True):
     attributes: Attributes = Attributes()
     below: Attributes = Attributes()
     propagation: tuple[str, ...] = ()
+    idmap: Idmapping | None = None
 
     def describe(self) -> str:
         words = ", ".join(filter(None, (self.attributes.words(), self.below.words(), *self.propagation)))
@@ -70,17 +71,25 @@ class BindMount(Step[Inside], frozen=True):
     def shell(self) -> str:
         source, place = quote(self.source), quote("." + self.path)
         words = self.attributes.words()
+        idmap = f"-o {quote(self.idmap.words())} " if self.idmap else ""
         return "; ".join([
             f"if [ -d {source} ]; then mkdir -p {place}; else mkdir -p $(dirname {place}); touch {place}; fi",
-            f"mount --{'rbind' if self.recursive else 'bind'} {source} {place}",
+            f"mount --{'rbind' if self.recursive else 'bind'} {idmap}{source} {place}",
             *([f"mount -o remount,bind,{words} {place}"] if words else []),
             *(f"mount --make-{word} {place}" for word in self.propagation)])
 
     def apply(self, at: Inside) -> None:
-        recursive = m.AT_RECURSIVE if self.recursive else 0
-        tree = m.open_tree(m.AT_FDCWD, self.source, m.OPEN_TREE_CLONE | recursive)
-        m.mount_setattr(tree, attr_set=self.below.set, attr_clr=self.below.clear, recursive=True)
+        self.attach(at, self.detached())
+
+    def detached(self) -> int:
+        """A copy of the source that is mounted nowhere yet, with the attributes."""
+        tree = m.open_tree(m.AT_FDCWD, self.source, m.OPEN_TREE_CLONE | (m.AT_RECURSIVE if self.recursive else 0))
         m.mount_setattr(tree, attr_set=self.attributes.set, attr_clr=self.attributes.clear)
+        m.mount_setattr(tree, attr_set=self.below.set, attr_clr=self.below.clear, recursive=True)
+        return tree
+
+    def attach(self, at: Inside, tree: int) -> None:
+        """Show the copy inside, at a directory or a file as it is one itself."""
         place = target.directory if stat.S_ISDIR(os.fstat(tree).st_mode) else target.file
         where = place(at.root, self.path)
         try:
@@ -92,9 +101,14 @@ class BindMount(Step[Inside], frozen=True):
 def attach(mount: int, where: int, propagation: tuple[str, ...]) -> None:
     """Set the propagation, attach the detached mount, and let go of its descriptor."""
     try:
-        for word in propagation:
-            flags = PROPAGATION[word]
-            m.mount_setattr(mount, propagation=flags & ~m.MS_REC, recursive=bool(flags & m.MS_REC))
+        propagate(mount, propagation)
         m.move_mount(mount, where)
     finally:
         os.close(mount)
+
+
+def propagate(mount: int, words: tuple[str, ...]) -> None:
+    """Each word in turn: `slave` and then `shared` is both (mount_namespaces(7))."""
+    for word in words:
+        flags = PROPAGATION[word]
+        m.mount_setattr(mount, propagation=flags & ~m.MS_REC, recursive=bool(flags & m.MS_REC))

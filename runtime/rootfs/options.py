@@ -9,7 +9,7 @@ An attribute with an r before it (rro, rnosuid) is for the mount and all below i
 
 import msgspec
 
-from runtime.errors import InvalidSpec
+from runtime.linux import idmaps
 from runtime.linux import mounts as m
 
 ATTRIBUTES = {  # word: what it sets, what it clears
@@ -41,9 +41,11 @@ PROPAGATION = {
     "unbindable": m.MS_UNBINDABLE, "runbindable": m.MS_UNBINDABLE | m.MS_REC,
 }
 
-NOTHING = {"defaults", "bind", "rbind", "async", "nomand", "loud", "noiversion", "auto", "noauto", "user", "nouser"}
-FLAGS = {"sync", "dirsync", "lazytime", "silent", "mand", "iversion"}  # of the file system: no value
-UNSUPPORTED = {"idmap", "ridmap", "tmpcopyup", "remount"}
+# Said elsewhere, or so anyway: file systems that count inodes' versions always do, mandatory locks are gone (5.15).
+NOTHING = {"defaults", "bind", "rbind", "idmap", "ridmap", "tmpcopyup", "remount", "async", "nolazytime", "mand",
+           "nomand", "silent", "loud", "iversion", "noiversion", "auto", "noauto", "user", "nouser", "acl", "noacl"}
+# Of the file system, without a value: a bind mount has that of its source already.
+FLAGS = {"sync", "dirsync", "lazytime"}
 
 
 class Attributes(msgspec.Struct, frozen=True):
@@ -64,6 +66,20 @@ class Attributes(msgspec.Struct, frozen=True):
         return ",".join(found)
 
 
+class Idmapping(msgspec.Struct, frozen=True):
+    """Which owners a mount shows for those on the disk; without maps those of the container's user namespace."""
+
+    recursive: bool = False
+    uids: idmaps.Map = ()
+    gids: idmaps.Map = ()
+
+    def words(self) -> str:
+        """As `mount -o` takes them (util-linux 2.39)."""
+        maps = [f"{kind}:{first}:{outside}:{size}" for kind, map in (("u", self.uids), ("g", self.gids))
+                for first, outside, size in map]
+        return f"X-mount.idmap={' '.join(maps) or '/proc/self/fd/8'}"
+
+
 class Options(msgspec.Struct, frozen=True):
     """The words of one mount, sorted by what they are. `data` is what the file system gets: (key, value or None)."""
 
@@ -73,10 +89,18 @@ class Options(msgspec.Struct, frozen=True):
     below: Attributes = Attributes()
     propagation: tuple[str, ...] = ()
     data: tuple[tuple[str, str | None], ...] = ()
+    idmap: str = ""  # idmap or ridmap
+    copy_up: bool = False
+    remount: bool = False
+
+    @property
+    def own_data(self) -> tuple[tuple[str, str | None], ...]:
+        """Without the flags that any file system has."""
+        return tuple((key, value) for key, value in self.data if key not in FLAGS)
 
 
-def parse(words: tuple[str, ...], path: str) -> Options:
-    """Sort the words. `path` is the JSON path for the error. Raises InvalidSpec for an option that is not supported."""
+def parse(words: tuple[str, ...]) -> Options:
+    """Sort the words. Whatever is none of the kernel's is the file system's own, which knows what it takes."""
     attributes, below = Attributes(), Attributes()
     propagation: list[str] = []
     data: list[tuple[str, str | None]] = []
@@ -87,10 +111,10 @@ def parse(words: tuple[str, ...], path: str) -> Options:
             below = below.adding(*ATTRIBUTES[word[1:]])
         elif word in PROPAGATION:
             propagation.append(word)
-        elif word in UNSUPPORTED:
-            raise InvalidSpec(f"config.json: mount option {word} is not supported - at `{path}.options`")
         elif word not in NOTHING:
             key, equals, value = word.partition("=")
             data.append((key, value if equals else None))
     return Options(bind="bind" in words or "rbind" in words, recursive="rbind" in words, attributes=attributes,
-                   below=below, propagation=tuple(propagation), data=tuple(data))
+                   below=below, propagation=tuple(propagation), data=tuple(data),
+                   idmap="ridmap" if "ridmap" in words else "idmap" if "idmap" in words else "",
+                   copy_up="tmpcopyup" in words, remount="remount" in words)

@@ -1,0 +1,96 @@
+"""What a root without the host's privileges cannot do: moved to where those still are. Pure, as the plan is.
+
+The inner steps are decided as if root inside were the host's. Where it is not (a user namespace), or where a mount is
+idmapped, some of them are done by other means:
+
+    step              instead
+    SetLimit          from outside (prlimit)
+    OwnOutputs        before leaving, for the user that the program's is on the host
+    BindRoot          opened before leaving; attached inside
+    BindMount         the same
+    DeviceNode        made before leaving, on a tmpfs that nobody sees; attached inside
+"""
+
+import msgspec
+
+from runtime.linux import idmaps
+from runtime.process.limits import SetLimit
+from runtime.process.terminal import OwnOutputs
+from runtime.process.users import SetLimitOf
+from runtime.rootfs.devices import DeviceNode
+from runtime.rootfs.mounts import BindMount
+from runtime.rootfs.root import BindRoot
+from runtime.rootfs.sources import (
+    AttachDevice,
+    AttachRoot,
+    AttachSource,
+    MakeDevices,
+    MapIds,
+    MapIdsLikeContainer,
+    OpenRoot,
+    OpenSource,
+)
+from runtime.stage import Inside, Outside
+from runtime.step import Step
+
+
+class Divided(msgspec.Struct):
+    """Where each step went."""
+
+    outside: list[Step[Outside]] = []
+    leaving: list[Step[Inside]] = []
+    inside: list[Step[Inside]] = []
+
+
+def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: idmaps.Map = (),
+           gids: idmaps.Map = ()) -> Divided:
+    """The steps, in order, each where it can be done.
+
+    `first` is the propagation of all mounts inside; `mapped`: there is a user namespace, with these maps if known.
+    """
+    found = Divided()
+    nodes: list[DeviceNode] = []
+    base = len(steps)
+    for number, step in enumerate(steps):
+        if isinstance(step, BindMount) and (mapped or step.idmap):
+            found.leaving += [OpenSource(number, step, first), *mapping(number, step)]
+            found.inside.append(AttachSource(number, step))
+        elif not mapped:
+            found.inside.append(step)
+        elif isinstance(step, SetLimit):
+            found.outside.append(SetLimitOf(step.name, step.soft, step.hard))
+        elif isinstance(step, OwnOutputs):
+            found.leaving += owned(step, uids)
+        elif isinstance(step, BindRoot):
+            found.leaving.append(OpenRoot(number, step.path, first))
+            found.inside.append(AttachRoot(number, step))
+        elif isinstance(step, DeviceNode) and step.type != "p":
+            found.inside.append(AttachDevice(base + len(nodes), step.path))
+            nodes.append(of_the_host(step, uids, gids))
+        else:
+            found.inside.append(step)
+    if nodes:
+        found.leaving.append(MakeDevices(base, tuple(nodes)))
+    return found
+
+
+def mapping(number: int, bind: BindMount) -> list[Step[Inside]]:
+    """The step that gives an idmapped mount its maps."""
+    if bind.idmap is None:
+        return []
+    if not bind.idmap.uids:
+        return [MapIdsLikeContainer(number, bind, bind.idmap.recursive)]
+    return [MapIds(number, bind, bind.idmap.uids, bind.idmap.gids, bind.idmap.recursive)]
+
+
+def owned(step: OwnOutputs, uids: idmaps.Map) -> list[Step[Inside]]:
+    """For whom the program's user is on the host; for nobody where the maps are not known."""
+    owner = idmaps.outside(uids, step.uid)
+    return [] if owner is None else [OwnOutputs(owner)]
+
+
+def of_the_host(node: DeviceNode, uids: idmaps.Map, gids: idmaps.Map) -> DeviceNode:
+    """With the owners as the host sees them; an owner that is not mapped becomes the mapped root, as with runc."""
+    return msgspec.structs.replace(
+        node, uid=idmaps.outside(uids, node.uid) or idmaps.outside(uids, 0) or 0,
+        gid=idmaps.outside(gids, node.gid) or idmaps.outside(gids, 0) or 0)

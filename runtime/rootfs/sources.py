@@ -1,0 +1,210 @@
+"""Mounts that are opened on the host, by its root, and attached inside by a root that is mapped.
+
+The root of a user namespace may mount what it likes in its own mount namespace, and still has no more rights on the
+host's files than user 100000: a volume in a directory of mode 0700 is out of its reach, no device node can be made, and
+no mount be idmapped that belongs to the host. A descriptor has no such trouble. So whoever still has the host's
+privileges clones the trees (open_tree(2): mounts that are attached nowhere), and who is inside attaches them.
+"""
+
+import os
+from typing import ClassVar
+
+from runtime.linux import idmaps
+from runtime.linux import mounts as m
+from runtime.rootfs import target
+from runtime.rootfs.devices import KINDS, DeviceNode
+from runtime.rootfs.mounts import BindMount, attach, propagate
+from runtime.rootfs.root import BindRoot
+from runtime.stage import Inside
+from runtime.step import Step
+
+
+class OpenSource(Step[Inside], frozen=True):
+    """Clone the source of a bind mount, and give the copy all that it is to have."""
+
+    why: ClassVar[str] = (
+        "with the host's privileges and names, which the mapped root has not; nobody sees the copy until it is "
+        "attached, so it can be changed without a moment in which it is writable, or has foreign owners")
+    manual: ClassVar[str] = "open_tree(2), mount_setattr(2)"
+    number: int
+    bind: BindMount
+    first: str  # what propagation the copy has before that of the bind mount itself is set
+
+    def describe(self) -> str:
+        return f"open {self.bind.source}, to be bound to {self.bind.path}"
+
+    def shell(self) -> str:
+        return ": mount(8) opens and attaches in one go, see below"
+
+    def apply(self, at: Inside) -> None:
+        tree = self.bind.detached()
+        propagate(tree, (self.first,))
+        at.trees[self.number] = tree
+
+
+class MapIds(Step[Inside], frozen=True):
+    """Let the copy show other owners than the disk has."""
+
+    why: ClassVar[str] = (
+        "files that belong to user 0 on the disk shall belong to somebody else by way of this mount; only a mount that "
+        "nobody has seen yet can get that, with the privileges of whoever mounted the file system")
+    manual: ClassVar[str] = "mount_setattr(2) MOUNT_ATTR_IDMAP"
+    number: int
+    bind: BindMount
+    uids: idmaps.Map
+    gids: idmaps.Map
+    recursive: bool
+
+    def describe(self) -> str:
+        below = " and below" if self.recursive else ""
+        return (f"map the ids of {self.bind.path}{below}: users {idmaps.told(self.uids)}; "
+                f"groups {idmaps.told(self.gids)}")
+
+    def shell(self) -> str:
+        return ": mount(8) does so by the option X-mount.idmap, see below"
+
+    def apply(self, at: Inside) -> None:
+        users = idmaps.user_namespace(self.uids, self.gids)
+        try:
+            m.mount_setattr(at.trees[self.number], attr_set=m.MOUNT_ATTR_IDMAP, userns_fd=users,
+                            recursive=self.recursive)
+        finally:
+            os.close(users)
+
+
+class MapIdsLikeContainer(Step[Inside], frozen=True):
+    """Let the copy show its owners as the container's user namespace maps them."""
+
+    why: ClassVar[str] = (
+        "what belongs to user 0 on the disk then belongs to user 0 of the container, without a chown of every file, "
+        "and two containers with different maps can share it")
+    manual: ClassVar[str] = "mount_setattr(2) MOUNT_ATTR_IDMAP"
+    number: int
+    bind: BindMount
+    recursive: bool
+
+    def describe(self) -> str:
+        below = " and below" if self.recursive else ""
+        return f"map the ids of {self.bind.path}{below} as the container's user namespace does"
+
+    def shell(self) -> str:
+        return ": mount(8) does so by the option X-mount.idmap, see below"
+
+    def apply(self, at: Inside) -> None:
+        m.mount_setattr(at.trees[self.number], attr_set=m.MOUNT_ATTR_IDMAP, userns_fd=at.user_namespace,
+                        recursive=self.recursive)
+
+
+class AttachSource(Step[Inside], frozen=True):
+    """Attach what was opened before."""
+
+    why: ClassVar[str] = "the copy shows the same files; inside it is attached to a descriptor, and no path is walked"
+    manual: ClassVar[str] = "move_mount(2)"
+    number: int
+    bind: BindMount
+
+    def describe(self) -> str:
+        return self.bind.describe()
+
+    def shell(self) -> str:
+        return self.bind.shell()
+
+    def apply(self, at: Inside) -> None:
+        self.bind.attach(at, at.trees.pop(self.number))
+
+
+class OpenRoot(Step[Inside], frozen=True):
+    """Clone the root file system with all that is mounted below."""
+
+    why: ClassVar[str] = "engines keep it in directories that only the host's root may enter"
+    manual: ClassVar[str] = "open_tree(2)"
+    number: int
+    path: str
+    first: str
+
+    def describe(self) -> str:
+        return f"open {self.path}, to be the root"
+
+    def shell(self) -> str:
+        return ": mount(8) opens and attaches in one go, see below"
+
+    def apply(self, at: Inside) -> None:
+        tree = m.open_tree(m.AT_FDCWD, self.path, m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
+        propagate(tree, (self.first, "private"))
+        at.trees[self.number] = tree
+
+
+class AttachRoot(Step[Inside], frozen=True):
+    """Attach the root file system over the host's root."""
+
+    why: ClassVar[str] = (
+        "pivot_root accepts only a mount of this namespace. Its own directory may be out of reach, / is not: what is "
+        "mounted there covers nothing for this process, whose root lies below")
+    manual: ClassVar[str] = "move_mount(2), path_resolution(7)"
+    number: int
+    bind: BindRoot
+
+    def describe(self) -> str:
+        return f"mount {self.bind.path} over /"
+
+    def shell(self) -> str:
+        return self.bind.shell()
+
+    def apply(self, at: Inside) -> None:
+        at.root = at.trees.pop(self.number)
+        top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # pivot_root refuses a root whose parent is shared, and what is attached to such a one becomes shared, too.
+            m.mount_setattr(top, propagation=m.MS_PRIVATE)
+            m.move_mount(at.root, top)
+        finally:
+            os.close(top)
+
+
+class MakeDevices(Step[Inside], frozen=True):
+    """Make device nodes in a tmpfs that is mounted nowhere."""
+
+    why: ClassVar[str] = (
+        "in a user namespace mknod is refused, and a node in a tmpfs made there would be dead; the host's own nodes "
+        "would do, but their owner would be nobody's, and whoever may change them changes the host's")
+    manual: ClassVar[str] = "mknod(2), user_namespaces(7)"
+    first: int  # the number of the first one's tree
+    nodes: tuple[DeviceNode, ...]  # owners are the host's
+
+    def describe(self) -> str:
+        return f"make the devices {', '.join(node.path for node in self.nodes)}, to be attached"
+
+    def shell(self) -> str:
+        return ": see below, where the host's nodes are bound instead"
+
+    def apply(self, at: Inside) -> None:
+        shelf = m.detached("tmpfs", "devices", (("mode", "755"),), m.MOUNT_ATTR_NOEXEC | m.MOUNT_ATTR_NOSUID)
+        try:
+            for number, node in enumerate(self.nodes, self.first):
+                os.mknod(str(number), KINDS[node.type] | node.mode, os.makedev(node.major, node.minor), dir_fd=shelf)
+                os.chown(str(number), node.uid, node.gid, dir_fd=shelf, follow_symlinks=False)
+                at.trees[number] = m.open_tree(shelf, str(number), m.OPEN_TREE_CLONE)
+        finally:
+            os.close(shelf)
+
+
+class AttachDevice(Step[Inside], frozen=True):
+    """One device, as a mount of a node that was made before."""
+
+    why: ClassVar[str] = "the mapped root may not make nodes, but open those that it is shown, if the cgroup agrees"
+    manual: ClassVar[str] = "move_mount(2)"
+    number: int
+    path: str
+
+    def describe(self) -> str:
+        return f"attach the device {self.path}"
+
+    def shell(self) -> str:
+        return f"touch .{self.path}; mount --bind {self.path} .{self.path}"
+
+    def apply(self, at: Inside) -> None:
+        where = target.file(at.root, self.path)
+        try:
+            attach(at.trees.pop(self.number), where, ())
+        finally:
+            os.close(where)
