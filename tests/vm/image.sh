@@ -18,8 +18,9 @@ suite=${SUITE:-$(. /etc/os-release && [ "$ID" = debian ] && echo "$VERSION_CODEN
 # What the image depends on, as it is committed (a clone goes into it); the rest may change without a new image.
 stamp=$({
     echo "$suite"
-    git ls-tree HEAD pyproject.toml tests/fresh/ tests/packages.sh tests/vm/image.sh tests/vm/pydocker-tests.service
-    git show HEAD:Makefile | grep 'PACKAGES\|DOCKER'
+    git ls-tree HEAD tests/fresh/ tests/packages.sh tests/vm/image.sh tests/vm/pydocker-tests.service
+    git show HEAD:Makefile | grep 'PACKAGES :\?=\|DOCKER ='
+    git show HEAD:pyproject.toml | sed '/^\[tool/,$d'
 } | sha256sum)
 [ "$(cat "$cache/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 

@@ -11,7 +11,7 @@ trap 'echo "$status" >/dev/ttyS1; sync' EXIT
 
 echo "ready: Linux $(uname -r), $(systemctl --version | head -n 1), cgroups: $(stat -fc %T /sys/fs/cgroup)," \
     "AppArmor: $(cat /sys/module/apparmor/parameters/enabled)"
-# What pip installed is of this pyproject.toml (the image's stamp has its hash), whatever tar made of its time.
+# What pip installed is what this pyproject.toml asks for (the image's stamp is made of it), whatever its time says.
 touch .venv/.engine .venv/.tests
 make --no-print-directory install || exit
 # Word by word, as make hands them on: no shell looks at them again but for quotes.
