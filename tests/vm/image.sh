@@ -39,7 +39,7 @@ rm -rf "$root"/var/lib/apt/lists/* "$root"/root/.cache
 
 echo 'making the image'
 # An initial RAM disk with the three modules that find the root file system, instead of all: it is unpacked in no time.
-echo 'MODULES=list' >"$root/etc/initramfs-tools/conf.d/pydocker"
+printf 'MODULES=list\nCOMPRESS=gzip\n' >"$root/etc/initramfs-tools/conf.d/pydocker"
 printf 'virtio_pci\nvirtio_blk\next4\n' >>"$root/etc/initramfs-tools/modules"
 chroot "$root" update-initramfs -u >/dev/null
 cp "$root"/boot/vmlinuz-* "$cache/linux"

@@ -5,7 +5,7 @@ set -u
 cd /srv/pydocker || exit
 
 exec </dev/null
-dmesg --console-level err
+dmesg --console-level crit
 status=1
 trap 'echo "$status" >/dev/ttyS1; sync' EXIT
 
