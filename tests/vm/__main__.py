@@ -22,6 +22,7 @@ import os
 import platform
 import select
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,9 @@ def main() -> int:
     if platform.machine() != "x86_64":
         print("the machine that this boots is an x86_64: it cannot be had here", file=sys.stderr)
         return 1
-    subprocess.run([HERE / "image.sh", CACHE], check=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the machine ends with us
+    if subprocess.run([HERE / "image.sh", CACHE], check=False).returncode:
+        return 1
     with tempfile.TemporaryDirectory(prefix="pydocker-vm.", dir="/var/tmp") as work:
         disk, status = Path(work, "checkout.tar"), Path(work, "status")
         pack(disk, os.environ.get("PYTEST_OPTIONS") or SELECTION)
@@ -73,7 +76,7 @@ def main() -> int:
                 break
         told = status.read_text().split() if status.exists() else []
     if not told:
-        print("the machine never told how the tests ended", file=sys.stderr)
+        print(f"the machine never told how the tests ended (it has {LIMIT} s: LIMIT)", file=sys.stderr)
     return int(told[0]) if told else 1
 
 
