@@ -62,13 +62,12 @@ test-vm: ## boot a VM with Debian's own kernel, systemd and cgroup v2, and run t
 install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
 	@install -d $(PREFIX)/bin
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-	for pair in pydocker:pydocker.cli:entry pydocker-runtime:runtime.cli:entry; do \
-	    target=$${pair#*:} && \
-	    printf '#!%s -IS\nimport sys\nsys.path += ["%s", "%s"]\nfrom %s import %s\nsys.exit(%s())\n' \
-	        "$(HERE)/$(BIN)/python" "$(HERE)" "$$site" "$${target%:*}" "$${target#*:}" "$${target#*:}" \
-	        > "$(PREFIX)/bin/.$${pair%%:*}" && chmod 0755 "$(PREFIX)/bin/.$${pair%%:*}" && \
-	    mv "$(PREFIX)/bin/.$${pair%%:*}" "$(PREFIX)/bin/$${pair%%:*}" || exit 1; \
-	done
+	program="import sys; sys.path += ['$(HERE)', '$$site']; from %s import entry; entry()" && \
+	printf "#!%s -IS\n$$program\n" "$(HERE)/$(BIN)/python" pydocker.cli > "$(PREFIX)/bin/.pydocker" && \
+	chmod 0755 "$(PREFIX)/bin/.pydocker" && mv "$(PREFIX)/bin/.pydocker" "$(PREFIX)/bin/pydocker" && \
+	gcc -O2 -Wall -DPYTHON='"$(HERE)/$(BIN)/python"' -DPROGRAM="\"$$(printf "$$program" runtime.cli)\"" \
+	    runtime/launcher.c -o "$(PREFIX)/bin/.pydocker-runtime" && \
+	mv "$(PREFIX)/bin/.pydocker-runtime" "$(PREFIX)/bin/pydocker-runtime"
 	@if $(SYSTEMD); then \
 	    install -d $(UNITS) && \
 	    sed 's,@BIN@,$(PREFIX)/bin,' pydocker/units/pydocker.service > $(UNITS)/pydocker.service && \

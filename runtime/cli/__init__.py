@@ -13,6 +13,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 MAKING = ("create", "run", "exec")  # these fork a process that enters a container
@@ -27,21 +28,23 @@ def entry() -> NoReturn:
     """
     gc.disable()
     sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-    code = main()
+    code = main(alone=True)
     sys.stdout.flush()
     os._exit(code)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, alone: bool = False) -> int:
     """Run one command; returns its exit code, and never raises. Errors are one line on standard error.
 
     It may be called in a forked child of a process that has imported this already; then it does not return if the
-    interpreter has to be executed again.
+    interpreter has to be executed again. `alone` is who has no such parent, which would know beforehand.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    child = 0
     try:
         if any(word in MAKING for word in words):
             protect(words)
+            child = head_start(words) if alone else 0
         from runtime.cli.verbs import run
 
         code = run(words)
@@ -51,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain(f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower())
     except KeyboardInterrupt:
         return 130
+    finally:
+        if child:
+            os.waitpid(child, 0)
 
 
 def preload() -> None:
@@ -69,13 +75,37 @@ def protect(words: Sequence[str]) -> None:
 
     if protected() or os.geteuid() != 0:
         return
-    if any(word.lstrip("-").startswith("trace") for word in words):
-        from runtime.cli.verbs import protected_traced
-
-        tree = protected_traced(words)
-    else:
+    with told(words, "OwnInterpreter", "copy the mount of the Python interpreter, read-only, and go on there: the "
+              "container can see it as /proc/self/exe", "open_tree(2), mount_setattr(2)"):
         tree = read_only_copy()
     exec_protected([*bootstrap("runtime.cli:entry"), *words], os.environ, tree)
+
+
+def head_start(words: Sequence[str]) -> int:
+    """Let the kernel prepare for the move into the container's cgroup, while we import the rest: in a process of its
+    own, whose pid is returned, or 0 if there is none."""
+    from runtime.linux import headstart
+
+    if not traced(words):
+        return headstart.give()
+    with told(words, "HeadStart", "move to the cgroup where we are: the kernel takes its time for the first move",
+              "cgroups(7)"):
+        headstart.move_where_we_are(headstart.own_cgroup_file())
+    return 0
+
+
+def told(words: Sequence[str], step: str, what: str, manual: str) -> AbstractContextManager[None]:
+    """For what is done beside the plan: a line in the trace, if there is one."""
+    if not traced(words):
+        return nullcontext()
+    from runtime.cli.verbs import telling, trace_file
+
+    return telling(trace_file(words), step, what, manual)
+
+
+def traced(words: Sequence[str]) -> bool:
+    """Whether --trace is among the words. (To be sure is to parse them, which takes more imports.)"""
+    return any(word.lstrip("-").startswith("trace") for word in words)
 
 
 def complain(message: str) -> int:
