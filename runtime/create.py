@@ -16,6 +16,7 @@ from contextlib import ExitStack
 
 import msgspec
 
+from runtime import log
 from runtime.checks import check
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.linux.descriptors import read
@@ -26,6 +27,7 @@ from runtime.outside import console_for, go, opened, ready, stage, write_pid_fil
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import KINDS
 from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
+from runtime.spec.resources import LinuxResources
 from runtime.state import Place, Record, start_time
 from runtime.step import apply
 
@@ -85,7 +87,10 @@ def decided(wanted: Wanted) -> tuple[Spec, Container, Plan]:
     machine = look(mapped=mapped(spec))
     check(spec, machine)
     container = placed(spec, wanted, place)
-    return spec, container, plan(spec, container, machine)
+    decision = plan(spec, container, machine)
+    for warning in decision.warnings:
+        log.warning(warning)
+    return spec, container, decision
 
 
 def create(wanted: Wanted, console: int = -1) -> Record:
@@ -116,7 +121,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         at.remember = lambda: place.write(alive(record, spec, at.pid))
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
-        record = msgspec.structs.replace(alive(record, spec, at.pid), making=False, freezer=decision.freezer)
+        record = msgspec.structs.replace(alive(record, spec, at.pid), making=False, freezer=decision.freezer,
+                                         resources=limits(spec))
         place.write(record)
         write_pid_file(wanted.pid_file, at.pid)
         go(at)
@@ -127,6 +133,12 @@ def create(wanted: Wanted, console: int = -1) -> Record:
 def alive(record: Record, spec: Spec, pid: int) -> Record:
     """The record of a container whose process exists."""
     return msgspec.structs.replace(record, pid=pid, start_time=start_time(pid) or 0, namespaces=namespaces(spec, pid))
+
+
+def limits(spec: Spec) -> LinuxResources | None:
+    """What `update` will change: all but the devices."""
+    assert spec.linux is not None
+    return spec.linux.resources and msgspec.structs.replace(spec.linux.resources, devices=())
 
 
 def later(hooks: Hooks | None) -> Hooks | None:

@@ -63,6 +63,7 @@ from runtime.rootfs.root import (
     UseRoot,
 )
 from runtime.spec import OCI_VERSION, Linux, LinuxCapabilities, NamespaceType, Process, Spec, Status
+from runtime.spec.resources import LinuxResources
 from runtime.stage import Inside, Outside
 from runtime.step import Step
 
@@ -80,6 +81,7 @@ class Plan(msgspec.Struct, frozen=True):
     outside: tuple[Step[Any], ...]
     inside: tuple[Step[Inside], ...]
     freezer: str = ""  # the file that says whether the container is paused
+    warnings: tuple[str, ...] = ()  # what was asked for and cannot be had, and nobody misses
     later: tuple[Step[Any], ...] = ()
     leaving: tuple[Step[Inside], ...] = ()
 
@@ -133,7 +135,8 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *(hooks.outside if hooks else ()),
     )
     leaving = (OpenFifo(container.fifo), *(hooks.first if hooks else ()), *there.leaving)
-    return Plan(outside, there.inside, cgroup.freezer_file, hooks.later if hooks else (), leaving)
+    return Plan(outside, there.inside, cgroup.freezer_file, cgroup.ignored(spec.linux.resources or LinuxResources()),
+                hooks.later if hooks else (), leaving)
 
 
 def hook_steps(spec: Spec, container: Container) -> "Placed | None":

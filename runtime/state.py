@@ -13,6 +13,7 @@ import msgspec
 from runtime.errors import ContainerExists, InvalidArgument, NoSuchContainer
 from runtime.linux.descriptors import read
 from runtime.spec import OCI_VERSION, Hooks, Process, State, Status, document
+from runtime.spec.resources import LinuxResources
 from runtime.spec.values import Document
 
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
@@ -23,7 +24,7 @@ class Record(Document, frozen=True, kw_only=True):
 
     `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults,
     `hooks` are those that are still to come, `making` says that `create` has not returned.
-    `freezer` is the file that says whether the cgroup is frozen.
+    `freezer` is the file that says whether the cgroup is frozen; `resources` are its limits (the devices left out).
     """
 
     id: str
@@ -38,6 +39,7 @@ class Record(Document, frozen=True, kw_only=True):
     process: Process
     keyring: str = ""
     freezer: str = ""
+    resources: LinuxResources | None = None
     hooks: Hooks | None = None
     making: bool = False
 

@@ -61,6 +61,31 @@ EXEC: Flags = {
 }
 
 
+UPDATE: Flags = {
+    "resources": Flag(str, "file with limits as in config.json, - for standard input; all other options are ignored",
+                      "r"),
+    "blkio-weight": Flag(str, "share of the disks, from 10 to 1000"),
+    "cpu-period": Flag(str, "period of the quota, in microseconds"),
+    "cpu-quota": Flag(str, "processor time in each period, in microseconds"),
+    "cpu-burst": Flag(str, "unused processor time that may be saved up, in microseconds"),
+    "cpu-share": Flag(str, "share of the processors, in relation to other containers"),
+    "cpu-rt-period": Flag(str, "period of realtime processes, in microseconds"),
+    "cpu-rt-runtime": Flag(str, "processor time of realtime processes in each period, in microseconds"),
+    "cpu-idle": Flag(str, "1: only the processors' idle time"),
+    "cpuset-cpus": Flag(str, "processors to run on"),
+    "cpuset-mems": Flag(str, "memory nodes to use"),
+    "kernel-memory": Flag(str, "(obsolete, ignored with a warning)"),
+    "kernel-memory-tcp": Flag(str, "(obsolete, ignored with a warning)"),
+    "memory": Flag(str, "most memory, in bytes or with a unit; -1 is no limit"),
+    "memory-reservation": Flag(str, "memory that is left to it when there is little"),
+    "memory-swap": Flag(str, "memory and swap together; -1 is no limit"),
+    "pids-limit": Flag(str, "most processes; -1 is no limit"),
+    "l3-cache-schema": Flag(str, "(Intel RDT: not supported)"),
+    "mem-bw-schema": Flag(str, "(Intel RDT: not supported)"),
+    **HELP,
+}
+
+
 class Call(NamedTuple):
     """One call of a verb."""
 
@@ -276,6 +301,18 @@ def events(call: Call) -> int:
     return 0
 
 
+def update(call: Call) -> int:
+    from runtime.state import Place
+    from runtime.update import from_file, from_flags, update
+
+    given = call.given
+    place = Place(call.root, given.words[0])
+    place.record()  # an unknown container is the first thing to be said
+    asked = {name: given.text(name) for name in UPDATE if name != "help"}
+    update(place, from_file(asked["resources"]) if asked["resources"] else from_flags(asked))
+    return 0
+
+
 def list_(call: Call) -> int:
     from runtime import lifecycle
 
@@ -340,6 +377,7 @@ VERBS = {
     "resume": Verb(resume, "ID", 1, "let a paused container's processes go on"),
     "ps": Verb(ps, "ID [PS OPTIONS...]", 1, "list the processes of a container, as the host's ps does",
                {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
+    "update": Verb(update, "ID", 1, "change the limits of a container", UPDATE),
     "events": Verb(events, "ID", 1, "print what a container uses every few seconds, and when it is out of memory",
                    {"interval": Flag(str, "how often (default 5s)"),
                     "stats": Flag(bool, "print it once"), **HELP}),
