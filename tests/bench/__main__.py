@@ -19,13 +19,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import leaks
-from tests.bench import report
+from tests.bench import report, runtimes
 from tests.bench.engines import ENGINES, BenchEngine, Failed, Skipped
 from tests.bench.image import Registry, cache_directory, ensure_image
 from tests.bench.scenarios import SCENARIOS, Scenario
 from tests.engine import busybox_archive
 
 SIZE = 20 << 30  # bytes that the engines' disk may grow to
+RUNTIMES = "runtimes"  # the scenario in which no engine takes part
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,11 +56,11 @@ def stop(number: int, frame: object) -> None:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--engines", default=",".join(ENGINES), help="a list of: %(default)s")
-    parser.add_argument("--only", default=",".join(SCENARIOS), help="a list of: %(default)s")
+    parser.add_argument("--only", default=",".join((*SCENARIOS, RUNTIMES)), help="a list of: %(default)s")
     parser.add_argument("--rounds", type=int, default=10, help="turns that count (default %(default)s; pull: 3)")
     parser.add_argument("--json", type=Path, help="write every single time there, too")
     options = parser.parse_args(argv)
-    for field, known in (("engines", ENGINES), ("only", SCENARIOS)):
+    for field, known in (("engines", ENGINES), ("only", (*SCENARIOS, RUNTIMES))):
         chosen = getattr(options, field).split(",")
         if unknown := [name for name in chosen if name not in known]:
             parser.error(f"--{field}: no such thing: {', '.join(unknown)}")
@@ -73,7 +74,14 @@ def run(options: argparse.Namespace, everything: ExitStack) -> None:
     everything.callback(shutil.rmtree, directory)
     print(report.machine())
     everything.enter_context(own_file_system(directory))
-    scenarios = [SCENARIOS[name] for name in options.only]
+    if scenarios := [SCENARIOS[name] for name in options.only if name != RUNTIMES]:
+        run_engines(options, scenarios, directory, everything)
+    if RUNTIMES in options.only:
+        run_runtimes(options, directory)
+    print(report.foot())
+
+
+def run_engines(options: argparse.Namespace, scenarios: list[Scenario], directory: Path, everything: ExitStack) -> None:
     image = ""
     if any(scenario.pulls for scenario in scenarios):
         image, scenarios = pulled_image(directory, scenarios, everything)
@@ -85,9 +93,18 @@ def run(options: argparse.Namespace, everything: ExitStack) -> None:
         print(report.row(scenario, times[scenario.name], [engine.name for engine in engines]), flush=True)
         for name, failure in failures.items():
             print(f"    {name}: {failure}", flush=True)
-    print(report.foot())
     if options.json:
         options.json.write_text(json.dumps(times, indent=1))
+
+
+def run_runtimes(options: argparse.Namespace, directory: Path) -> None:
+    try:
+        for line in runtimes.race(directory, options.rounds):
+            print(line, flush=True)
+    except Failed as failure:
+        print(f"runtimes: {failure}")
+    finally:
+        leaks.remove_parents(directory.name)
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""A warm process that makes containers as a monitor does, for the race of the runtimes: a fork for each verb.
+
+    python -m tests.bench.warm BUNDLE ROOT ROUNDS      prints the seconds of each round as a JSON list
+
+The server gives the kernel a head start for the cgroup while its client is still talking (`runtime.linux.headstart`);
+the same is done here before the clock starts.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from runtime.cli import main, preload
+from runtime.linux import headstart, interpreter
+from runtime.linux.prctl import set_child_subreaper
+
+
+def verb(root: str, *words: str) -> None:
+    """One command of the runtime, in a fork."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(main(["--root", root, *words]))
+    _, status = os.waitpid(pid, 0)
+    if status:
+        sys.exit(f"{' '.join(words)}: status {status}")
+
+
+def seconds(bundle: str, root: str) -> float:
+    """Create, start, wait, delete."""
+    pid_file = Path(root, "pid")
+    os.waitpid(headstart.give(), 0)
+    began = time.perf_counter()
+    verb(root, "create", "--bundle", bundle, "--pid-file", str(pid_file), "warm")
+    verb(root, "start", "warm")
+    os.waitpid(int(pid_file.read_text()), 0)
+    verb(root, "delete", "warm")
+    return time.perf_counter() - began
+
+
+def rounds(bundle: str, root: str, count: str) -> None:
+    if not interpreter.protected():
+        # As the engine's spawner, which is started so once for all containers.
+        arguments = [*interpreter.bootstrap("tests.bench.warm:again"), bundle, root, count]
+        interpreter.exec_protected(arguments, os.environ, interpreter.read_only_copy())
+    preload()
+    set_child_subreaper()
+    gc.collect()
+    gc.freeze()
+    print(json.dumps([seconds(bundle, root) for _ in range(int(count) + 1)][1:]))
+
+
+def again() -> None:
+    rounds(*sys.argv[1:])
+
+
+if __name__ == "__main__":
+    again()
