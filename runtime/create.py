@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     pid_file: str = ""
     console_socket: str = ""
     preserved: int = 0
+    listening: int = 0
     keyring: bool = True
     trace: str = ""
     pivot: bool = True
@@ -65,7 +66,7 @@ def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
     return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
                      answer=place.answer,
                      cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
-                     keyring=wanted.keyring, preserved=wanted.preserved, pivot=wanted.pivot)
+                     keyring=wanted.keyring, preserved=wanted.preserved, listening=wanted.listening, pivot=wanted.pivot)
 
 
 def with_joined_maps(spec: Spec) -> Spec:
@@ -103,6 +104,9 @@ def create(wanted: Wanted, console: int = -1) -> Record:
     assert spec.process is not None and spec.linux is not None
     if not os.path.isdir(container.rootfs):
         raise StepFailed(f"invalid rootfs: stat {container.rootfs}: no such file or directory")
+    if log.debugging():
+        for step in decision.steps:
+            log.debug(f"plan: {type(step).__name__}: {step.describe()}")
     console = console_for(spec.process, wanted.console_socket, console)
     place = Place(wanted.root, wanted.id)
     place.make()
@@ -124,6 +128,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         record = msgspec.structs.replace(alive(record, spec, at.pid), making=False, freezer=decision.freezer,
                                          resources=limits(spec))
         place.write(record)
+        log.debug(f"created {wanted.id}: process {at.pid}")
         write_pid_file(wanted.pid_file, at.pid)
         go(at)
         undo.pop_all()

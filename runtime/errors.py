@@ -3,6 +3,7 @@
     Fault                    anything that ends a command: exit code 1, one line
     ├── InvalidSpec          config.json is wrong; the message holds the JSON path
     ├── InvalidArgument      the command line is wrong
+    │   └── Usage            so much that it was not begun: an unknown flag, too few words
     ├── NoSuchContainer      the id is not known under this --root
     ├── ContainerExists      the id is taken
     ├── WrongState           the container is not in a state in which this can be done
@@ -24,6 +25,10 @@ class InvalidSpec(Fault):
 
 class InvalidArgument(Fault):
     """A flag or an argument of the command line makes no sense."""
+
+
+class Usage(InvalidArgument):
+    """The words are not of the verb's form; where exec's other failures have a code of their own, this one has not."""
 
 
 class NoSuchContainer(Fault):

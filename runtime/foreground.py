@@ -16,8 +16,11 @@ PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signa
              signal.SIGCONT)
 
 
-def attended(terminal: bool, begin: Callable[[int], int], go: Callable[[], None]) -> int:
-    """Make the process by `begin(console)`, which returns its pid, let it `go`, wait; returns the exit code."""
+def attended(terminal: bool, begin: Callable[[int], int], go: Callable[[], None], *, adopting: bool = True) -> int:
+    """Make the process by `begin(console)`, which returns its pid, let it `go`, wait; returns the exit code.
+
+    Whatever the container leaves behind is adopted here, too, unless `adopting` is False.
+    """
     set_child_subreaper()
     # What is sent before there is a process to pass it on to has to wait: we would die of it, and leave things behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
@@ -28,6 +31,8 @@ def attended(terminal: bool, begin: Callable[[int], int], go: Callable[[], None]
     else:
         ours, theirs = None, -1
     pid = begin(theirs)
+    if not adopting:
+        set_child_subreaper(False)
     with ExitStack() as restored:
         for number in PASSED_ON:
             restored.callback(signal.signal, number, signal.signal(number, passing_on(pid)))

@@ -37,6 +37,9 @@ class Asked(msgspec.Struct, frozen=True):
     console_socket: str = ""
     preserved: int = 0
     trace: str = ""
+    cgroup: tuple[str, ...] = ()
+    apparmor: str = ""
+    label: str = ""
     ignore_paused: bool = False  # it will begin when the container is resumed
 
 
@@ -53,7 +56,7 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     machine = look(mapped="user" in record.namespaces)
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
-                         keyring=record.keyring, preserved=asked.preserved,
+                         keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup,
                          uids=parse(read(f"/proc/{record.pid}/uid_map")))
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)
     with ExitStack() as undo:
@@ -80,6 +83,8 @@ def wanted(asked: Asked, record: Record) -> Process:
         user=user(asked.user, asked.groups) if asked.user or asked.groups else own.user,
         capabilities=more(own.capabilities, asked.capabilities),
         no_new_privileges=own.no_new_privileges or asked.no_new_privileges,
+        apparmor_profile=asked.apparmor or own.apparmor_profile,
+        selinux_label=asked.label or own.selinux_label,
     )
 
 

@@ -9,6 +9,8 @@ import os
 import re
 import signal
 
+import msgspec
+
 from runtime import cgroups
 from runtime.errors import Fault, InvalidArgument, NoSuchContainer, StepFailed, WrongState
 from runtime.linux.descriptors import drain
@@ -100,13 +102,20 @@ def kill(place: Place, word: str, *, everything: bool = False) -> None:
     """Send a signal to init, or to all processes of the container. Raises NoSuchContainer, WrongState."""
     number = signal_number(word)
     record = place.record()
-    if everything:
+    # Its own pid namespace dies with init; in one that it shares, the others would live on (runc 1.2 does the same).
+    alone = number != signal.SIGKILL or own_pids(record)
+    if everything or not (alone or not cgroups.open(record.cgroup_path).processes()):
         send_to_all(record, number)
         return
     if status(place, record) is Status.STOPPED or not send(record, number):
         raise WrongState("container not running")
     if number == signal.SIGKILL and record.freezer and frozen(record.freezer):
         cgroups.open(record.cgroup_path).thaw()  # v1 delivers nothing to a frozen process
+
+
+def own_pids(record: Record) -> bool:
+    """Whether the container's init is the first process of a pid namespace."""
+    return record.namespaces.get("pid", "") == f"/proc/{record.pid}/ns/pid"
 
 
 def send(record: Record, number: int) -> bool:
@@ -170,8 +179,20 @@ def every(root: str) -> list[State]:
     found = []
     for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
         with contextlib.suppress(Fault):  # deleted meanwhile, or nothing of ours
-            found.append(state(Place(root, name)))
+            place = Place(root, name)
+            found.append(msgspec.structs.replace(state(place), owner=owner(place.path)))
     return found
+
+
+def owner(path: str) -> str:
+    """The name of the user who made it, as runc's list shows it."""
+    import pwd
+
+    uid = os.stat(path).st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
 
 
 def signal_number(word: str) -> int:
@@ -186,5 +207,5 @@ def signal_number(word: str) -> int:
     else:
         number = getattr(signal, f"SIG{name}", -1) if name.isalnum() else -1
     if not 0 <= number <= signal.SIGRTMAX:
-        raise InvalidArgument(f"unknown signal {word!r}")
+        raise InvalidArgument(f'unknown signal "{repr(word)[1:-1]}"')
     return int(number)

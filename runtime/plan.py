@@ -102,6 +102,7 @@ class Container(msgspec.Struct, frozen=True):
     keyring: bool = True
     preserved: int = 0
     pivot: bool = True
+    listening: int = 0  # of those, the sockets that systemd handed to us
 
 
 def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
@@ -122,7 +123,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         WaitForStart(),
         *(hooks.last if hooks else ()),
         SetUmask(umask(spec.process)),
-        Execute(spec.process.args, spec.process.env, container.preserved),
+        Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
     there = placed(inside, spec.linux)
     outside: tuple[Step[Any], ...] = (
@@ -139,6 +140,11 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
                 hooks.later if hooks else (), leaving)
 
 
+def sockets(count: int) -> tuple[str, ...]:
+    """What tells the program of sockets that it inherits: sd_listen_fds(3). Its number is 1 in its pid namespace."""
+    return (f"LISTEN_FDS={count}", "LISTEN_PID=1") if count else ()
+
+
 def hook_steps(spec: Spec, container: Container) -> "Placed | None":
     """The steps of the hooks, by place. Their module is imported where there are some: most containers have none."""
     if not spec.hooks:
@@ -151,9 +157,9 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
-              *, keyring: str = "", preserved: int = 0, uids: Map = ()) -> Plan:
+              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = ()) -> Plan:
     """The plan that starts another process in a running container, whose init is `pid`; `uids` is its user map."""
-    cgroup = cgroups.open(cgroup_path, machine.cgroups)
+    cgroup = cgroups.open(cgroup_path, machine.cgroups).below(below)
     mapped = "user" in kinds
     inside = (
         UseRoot(),

@@ -4,7 +4,7 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from runtime.cgroups.devices import container_rules, lines
 from runtime.cgroups.files import Settings, ignored, placed
 from runtime.cgroups.settings import Setting
 from runtime.cgroups.steps import MakeCgroup, SetFirst, SetLimit
-from runtime.errors import InvalidSpec, StepFailed
+from runtime.errors import InvalidArgument, InvalidSpec, StepFailed
 from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
 from runtime.step import Step, apply
 
@@ -81,6 +81,23 @@ class Cgroup(msgspec.Struct, frozen=True):
 
         self._check_usage(resources)
         return change((*self.limits(resources), *(self._devices(resources.devices) if resources.devices else ())))
+
+    def below(self, asked: Sequence[str]) -> "Cgroup":
+        """What `exec --cgroup` names: PATH below this one, or CONTROLLERS:PATH in v1's hierarchies that have them.
+
+        Purely. Raises InvalidArgument.
+        """
+        paths = _paths(asked)
+        if unknown := {*paths} - {"", *(name for branch in self.first for name in branch.controllers)}:
+            raise InvalidArgument(f"invalid --cgroup argument: unknown controller {min(unknown)}")
+
+        def down(directory: str, names: Sequence[str]) -> str:
+            path = next((paths[name] for name in (*names, "") if name in paths), "")
+            return os.path.normpath(f"{directory}/{path}")
+
+        replace = msgspec.structs.replace
+        first = tuple(replace(branch, directory=down(branch.directory, branch.controllers)) for branch in self.first)
+        return Cgroup(first, self.second and replace(self.second, directory=down(self.second.directory, ())))
 
     def enter(self, pid: int, *, beside: int | None = None) -> None:
         """Move a process into it, in every hierarchy: before it does anything else, as its children follow it.
@@ -208,3 +225,19 @@ class Cgroup(msgspec.Struct, frozen=True):
         if self.second:
             return (v2.FilterDevices(self.second.directory, rules),)
         raise InvalidSpec("$.linux.resources.devices: this host has neither cgroup v2 nor v1's devices mounted")
+
+
+def _paths(asked: Sequence[str]) -> dict[str, str]:
+    """Path by controller; by "" where it is for all. Raises InvalidArgument."""
+    paths: dict[str, str] = {}
+    for words in asked:
+        controllers, _, path = words.rpartition(":")
+        if ":" in controllers or ".." in path.split("/"):
+            raise InvalidArgument(f"invalid --cgroup argument: {words}")
+        if not controllers and len(asked) > 1:
+            raise InvalidArgument(f"invalid --cgroup argument: {words} (missing <controller>: prefix)")
+        for name in controllers.split(","):
+            if name in paths:
+                raise InvalidArgument(f"invalid --cgroup argument(s): controller {name} specified multiple times")
+            paths[name] = path
+    return paths

@@ -6,6 +6,7 @@ imported twice. For the same reason the flags are a table and forty lines of our
 more than a whole container.
 
     arguments   parse words by a table of flags; help
+    flags       those tables
     verbs       the table of verbs, and what each one does
 """
 
@@ -108,7 +109,7 @@ def traced(words: Sequence[str]) -> bool:
     return any(word.lstrip("-").startswith("trace") for word in words)
 
 
-def complain(message: str) -> int:
-    """One line on standard error; returns the exit code of every failure."""
+def complain(message: str, code: int = 1) -> int:
+    """One line on standard error; returns the exit code."""
     os.write(2, f"pydocker-runtime: {message}\n".encode(errors="surrogateescape"))
-    return 1
+    return code

@@ -7,7 +7,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from runtime.errors import InvalidArgument
+from runtime.errors import Usage
 
 
 class Flag(NamedTuple):
@@ -18,6 +18,9 @@ class Flag(NamedTuple):
     short: str = ""
     choices: tuple[str, ...] = ()
 
+
+YES = ("1", "t", "T", "true", "TRUE", "True")  # Go's strconv.ParseBool
+NO = ("0", "f", "F", "false", "FALSE", "False")
 
 Flags = Mapping[str, Flag]
 Value = str | int | bool | list[str]
@@ -44,7 +47,7 @@ class Parsed(NamedTuple):
 
 
 def parse(words: Sequence[str], flags: Flags, *, mixed: bool = False) -> Parsed:
-    """Flags first, then the rest; with `mixed` flags may stand behind the words, too. Raises InvalidArgument."""
+    """Flags first, then the rest; with `mixed` flags may stand behind the words, too. Raises Usage."""
     names = {**{name: name for name in flags}, **{flag.short: name for name, flag in flags.items() if flag.short}}
     values: dict[str, Value] = {name: flag.kind() for name, flag in flags.items()}
     rest: list[str] = []
@@ -61,10 +64,10 @@ def parse(words: Sequence[str], flags: Flags, *, mixed: bool = False) -> Parsed:
         given, equals, value = word.lstrip("-").partition("=")
         name = names.get(given, "")
         if not name:
-            raise InvalidArgument(f"flag provided but not defined: {word.split('=')[0]}")
+            raise Usage(f"flag provided but not defined: {word.split('=')[0]}")
         if not equals and flags[name].kind is not bool:
             if not left:
-                raise InvalidArgument(f"flag needs an argument: --{name}")
+                raise Usage(f"flag needs an argument: --{name}")
             value = left.pop(0)
         values[name] = add(name, flags[name], values[name], value, given=bool(equals))
     return Parsed(values, rest)
@@ -73,16 +76,21 @@ def parse(words: Sequence[str], flags: Flags, *, mixed: bool = False) -> Parsed:
 def add(name: str, flag: Flag, before: Value, value: str, *, given: bool) -> Value:
     """The flag's value after this one was given."""
     if flag.choices and value not in flag.choices:
-        raise InvalidArgument(f"invalid value {value!r} for flag --{name}: expected {', '.join(flag.choices)}")
+        raise Usage(f"invalid value {quoted(value)} for flag --{name}: expected {', '.join(flag.choices)}")
     if flag.kind is bool:
-        if given and value not in ("true", "false"):
-            raise InvalidArgument(f"invalid boolean value {value!r} for flag --{name}")
-        return value != "false"
+        if given and value not in (*YES, *NO):
+            raise Usage(f"invalid boolean value {value!r} for flag --{name}")
+        return not given or value in YES
     if flag.kind is int:
         if not value.isascii() or not value.isdigit():
-            raise InvalidArgument(f"invalid value {value!r} for flag --{name}: expected a number")
+            raise Usage(f"invalid value {quoted(value)} for flag --{name}: expected a number")
         return int(value)
     return [*before, value] if isinstance(before, list) else value
+
+
+def quoted(word: str) -> str:
+    """In double quotes, as Go has it, and on one line whatever is in it."""
+    return f'"{repr(word)[1:-1]}"'
 
 
 def help_text(usage: str, summary: str, rows: Sequence[tuple[str, str]], flags: Flags) -> str:

@@ -10,80 +10,16 @@ import msgspec
 
 from runtime import log
 from runtime.cli import complain
-from runtime.cli.arguments import Flag, Flags, Parsed, help_text, parse
-from runtime.errors import Fault, InvalidArgument
+from runtime.cli.arguments import NO, Flag, Flags, Parsed, help_text, parse
+from runtime.cli.flags import CREATE, EXEC, GLOBAL, HELP, RUN, UPDATE
+from runtime.errors import Fault, InvalidArgument, Usage
 
 if TYPE_CHECKING:
     from runtime.create import Wanted
 
 VERSION = "0.1.0"
 PROGRAM = "pydocker-runtime"
-
-GLOBAL: Flags = {
-    "root": Flag(str, "directory for the containers' state (default /run/pydocker/runtime)"),
-    "log": Flag(str, "append errors to this file"),
-    "log-format": Flag(str, "text or json (default text)", choices=("text", "json")),
-    "debug": Flag(bool, "tell where an error arose"),
-    "version": Flag(bool, "print the version", "v"),
-    "help": Flag(bool, "show this page", "h"),
-}
-
-HELP = {"help": Flag(bool, "show this page", "h")}
-TRACE = {"trace": Flag(str, "append to this file, as JSON, what is done: a line for each step")}
-CREATE: Flags = {
-    "bundle": Flag(str, "directory of config.json (default: the current one)", "b"),
-    "console-socket": Flag(str, "unix socket to send the terminal's master to"),
-    "pid-file": Flag(str, "write the process number to this file"),
-    "no-pivot": Flag(bool, "move the root over / and chroot, where pivot_root(2) cannot be had (initramfs)"),
-    "no-new-keyring": Flag(bool, "keep the caller's session keyring"),
-    "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
-    **TRACE,
-    **HELP,
-}
-RUN: Flags = {**CREATE, "detach": Flag(bool, "do not wait for the program", "d"),
-              "keep": Flag(bool, "do not delete the container when the program has ended")}
-EXEC: Flags = {
-    "process": Flag(str, "process.json to take everything from", "p"),
-    "console-socket": Flag(str, "unix socket to send the terminal's master to"),
-    "pid-file": Flag(str, "write the process number to this file"),
-    "detach": Flag(bool, "do not wait for the program", "d"),
-    "tty": Flag(bool, "give it a terminal", "t"),
-    "cwd": Flag(str, "working directory"),
-    "env": Flag(list, "NAME=value", "e"),
-    "user": Flag(str, "uid[:gid]", "u"),
-    "additional-gids": Flag(list, "supplementary group", "g"),
-    "cap": Flag(list, "one more capability", "c"),
-    "no-new-privs": Flag(bool, "execve gives no privileges any more"),
-    "preserve-fds": Flag(int, "how many descriptors after standard error the program inherits"),
-    "ignore-paused": Flag(bool, "also in a paused container: the process begins when it is resumed"),
-    **TRACE,
-    **HELP,
-}
-
-
-UPDATE: Flags = {
-    "resources": Flag(str, "file with limits as in config.json, - for standard input; all other options are ignored",
-                      "r"),
-    "blkio-weight": Flag(str, "share of the disks, from 10 to 1000"),
-    "cpu-period": Flag(str, "period of the quota, in microseconds"),
-    "cpu-quota": Flag(str, "processor time in each period, in microseconds"),
-    "cpu-burst": Flag(str, "unused processor time that may be saved up, in microseconds"),
-    "cpu-share": Flag(str, "share of the processors, in relation to other containers"),
-    "cpu-rt-period": Flag(str, "period of realtime processes, in microseconds"),
-    "cpu-rt-runtime": Flag(str, "processor time of realtime processes in each period, in microseconds"),
-    "cpu-idle": Flag(str, "1: only the processors' idle time"),
-    "cpuset-cpus": Flag(str, "processors to run on"),
-    "cpuset-mems": Flag(str, "memory nodes to use"),
-    "kernel-memory": Flag(str, "(obsolete, ignored with a warning)"),
-    "kernel-memory-tcp": Flag(str, "(obsolete, ignored with a warning)"),
-    "memory": Flag(str, "most memory, in bytes or with a unit; -1 is no limit"),
-    "memory-reservation": Flag(str, "memory that is left to it when there is little"),
-    "memory-swap": Flag(str, "memory and swap together; -1 is no limit"),
-    "pids-limit": Flag(str, "most processes; -1 is no limit"),
-    "l3-cache-schema": Flag(str, "(Intel RDT: not supported)"),
-    "mem-bw-schema": Flag(str, "(Intel RDT: not supported)"),
-    **HELP,
-}
+FAILURE = 255  # of exec, as 1 could be the program's own
 
 
 class Call(NamedTuple):
@@ -95,22 +31,45 @@ class Call(NamedTuple):
 
 def run(argv: Sequence[str]) -> int:
     """Parse, look up the verb, call it; returns the exit code."""
+    name = ""
     try:
         before = parse(argv, GLOBAL)
         log.to(before.text("log"), before.text("log-format"), debugging=before.on("debug"))
         log.debug(f"{PROGRAM} {' '.join(before.words)}")
+        refuse(before)
+        name = before.words[0] if before.words else ""
         if before.on("version"):
             return version()
         if before.on("help") or not before.words or before.words[0] == "help":
             return overview()
         return verb(before)
-    except Fault as error:
-        log.error(str(error))
-        return complain(str(error))
+    except (Fault, OSError) as error:
+        if log.debugging():
+            import traceback
+
+            log.debug("".join(traceback.format_exception(error)))
+        text = str(error) if isinstance(error, Fault) else named(error)
+        log.error(text)
+        return complain(text, FAILURE if name == "exec" and not isinstance(error, Usage) else 1)
+
+
+def named(error: OSError) -> str:
+    """What the kernel refused, and about which file."""
+    return f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower()
+
+
+def refuse(given: Parsed) -> None:
+    """Global flags that ask for what this runtime is not."""
+    if given.text("rootless") not in ("", "auto", *NO):
+        raise InvalidArgument(f"--rootless {given.text('rootless')}: this runtime needs root")
+    if given.text("criu"):
+        raise InvalidArgument("--criu: checkpoint and restore are not supported")
 
 
 def verb(before: Parsed) -> int:
     name, *words = before.words
+    if name in ("checkpoint", "restore"):  # even their --help: by its success podman tells whether they work
+        raise InvalidArgument(f"{name} is not supported by this runtime")
     known = VERBS.get(name)
     if known is None:
         raise InvalidArgument(f"unknown command {name!r}, see {PROGRAM} --help")
@@ -120,8 +79,9 @@ def verb(before: Parsed) -> int:
         return 0
     wanted = known.arguments.replace("[", "").split()
     if len(given.words) < known.least or (not known.arguments.endswith("...]") and len(given.words) > len(wanted)):
-        raise InvalidArgument(f"{name}: expected {known.arguments or 'no arguments'}, got {len(given.words)} arguments")
-    return known.function(Call(before.text("root") or "/run/pydocker/runtime", given))
+        many = "a minimum of" if len(wanted) > known.least else "exactly"
+        raise Usage(f'"{name}" requires {many} {known.least} argument(s): {known.arguments or "none"}')
+    return known.function(Call(os.path.abspath(before.text("root") or "/run/pydocker/runtime"), given))
 
 
 def create(call: Call) -> int:
@@ -155,7 +115,7 @@ def run_(call: Call) -> int:
         return pid
 
     try:
-        return attended(terminal, begin, lambda: lifecycle.start(place))
+        return attended(terminal, begin, lambda: lifecycle.start(place), adopting=not call.given.on("no-subreaper"))
     finally:
         if created and not call.given.on("keep"):
             with telling(asked.trace, "Delete", f"kill what is left of {place.id}, and remove its cgroup and state",
@@ -190,10 +150,35 @@ def wanted(call: Call) -> "Wanted":
     from runtime.create import Wanted
 
     given = call.given
-    return Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
-                  pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
-                  preserved=given.number("preserve-fds"), keyring=not given.on("no-new-keyring"),
-                  trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"))
+    listening = activated()
+    preserved = handed_over(listening + given.number("preserve-fds"), listening)
+    asked = Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
+                   pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
+                   preserved=preserved, listening=listening, keyring=not given.on("no-new-keyring"),
+                   trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"))
+    try:
+        os.chdir(asked.bundle)  # where hooks start, as with runc
+    except OSError as error:
+        raise InvalidArgument(f"chdir {asked.bundle}: {str(error.strerror).lower()}") from error
+    return asked
+
+
+def activated() -> int:
+    """How many sockets systemd hands to us, to be passed on, if they are meant for us: sd_listen_fds(3)."""
+    count = os.environ.get("LISTEN_FDS", "")
+    ours = os.environ.get("LISTEN_PID", "") == str(os.getpid())
+    return int(count) if ours and count.isascii() and count.isdigit() else 0
+
+
+def handed_over(count: int, listening: int = 0) -> int:
+    """The number of descriptors after standard error that the program gets; they have to be open."""
+    for number in range(3, 3 + count):
+        try:
+            os.fstat(number)
+        except OSError as error:
+            raise InvalidArgument(f"unable to stat preserved-fd {number} (of {count - listening}): "
+                                  f"stat /proc/self/fd/{number}: no such file or directory") from error
+    return count
 
 
 def exec_(call: Call) -> int:
@@ -205,7 +190,9 @@ def exec_(call: Call) -> int:
                   cwd=given.text("cwd"), user=given.text("user"), groups=numbers(given.many("additional-gids")),
                   capabilities=tuple(given.many("cap")), terminal=given.on("tty"),
                   no_new_privileges=given.on("no-new-privs"), pid_file=absolute(given.text("pid-file")),
-                  console_socket=absolute(given.text("console-socket")), preserved=given.number("preserve-fds"),
+                  console_socket=absolute(given.text("console-socket")),
+                  preserved=handed_over(given.number("preserve-fds")), cgroup=tuple(given.many("cgroup")),
+                  apparmor=given.text("apparmor"), label=given.text("process-label"),
                   ignore_paused=given.on("ignore-paused"), trace=absolute(given.text("trace")))
     if not asked.args and not asked.process_file:
         raise InvalidArgument("exec: process args cannot be empty")
@@ -317,11 +304,14 @@ def list_(call: Call) -> int:
     from runtime import lifecycle
 
     states = lifecycle.every(call.root)
+    if call.given.on("quiet"):
+        print("".join(f"{one.id}\n" for one in states), end="")
+        return 0
     if call.given.text("format") == "json":
         sys.stdout.write(msgspec.json.encode(states).decode() + "\n")
         return 0
-    rows = [("ID", "PID", "STATUS", "BUNDLE", "CREATED")]
-    rows += [(one.id, str(one.pid), one.status.value, one.bundle, one.created) for one in states]
+    rows = [("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")]
+    rows += [(one.id, str(one.pid), one.status.value, one.bundle, one.created, one.owner) for one in states]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -340,10 +330,38 @@ def explain(call: Call) -> int:
     return 0
 
 
+def spec(call: Call) -> int:
+    from runtime.spec import OCI_VERSION
+    from runtime.spec.starter import rootless, starter
+
+    document = starter(OCI_VERSION)
+    if call.given.on("rootless"):
+        document = rootless(document, os.geteuid(), os.getegid())
+    path = os.path.join(call.given.text("bundle") or ".", "config.json")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError as error:
+        raise InvalidArgument(f"File {path} exists. Remove it first") from error
+    try:
+        os.write(descriptor, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+def features(call: Call) -> int:
+    from runtime.features import features
+
+    found = features(VERSION, systemd="systemd-cgroup" in GLOBAL)
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=4).decode() + "\n")
+    return 0
+
+
 def version() -> int:
+    """Three lines, as go-runc, dockerd and podman take runc's apart: name and version, commit, specification."""
     from runtime.spec import OCI_VERSION
 
-    print(f"{PROGRAM} version {VERSION}\nspec: {OCI_VERSION}")
+    print(f"{PROGRAM} version {VERSION}\ncommit: v{VERSION}\nspec: {OCI_VERSION}")
     return 0
 
 
@@ -382,7 +400,12 @@ VERBS = {
                    {"interval": Flag(str, "how often (default 5s)"),
                     "stats": Flag(bool, "print it once"), **HELP}),
     "list": Verb(list_, "", 0, "list the containers",
-                 {"format": Flag(str, "table or json", "f", ("table", "json")), **HELP}),
+                 {"format": Flag(str, "table or json", "f", ("table", "json")),
+                  "quiet": Flag(bool, "their ids only", "q"), **HELP}),
+    "spec": Verb(spec, "", 0, "write a config.json to start from",
+                 {"bundle": Flag(str, "directory to write it to (default: the current one)", "b"),
+                  "rootless": Flag(bool, "one for somebody who is not root"), **HELP}),
+    "features": Verb(features, "", 0, "print what this runtime can do, as JSON"),
     "explain": Verb(explain, "[ID]", 0, "print the steps of `create`, without doing anything",
                     {"bundle": Flag(str, "directory of config.json (default: the current one)", "b"),
                      "format": Flag(str, "text, json or sh", choices=("text", "json", "sh")), **HELP}),

@@ -10,9 +10,9 @@ PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 
-def set_child_subreaper() -> None:
-    """Orphans below this process become its children. PR_SET_CHILD_SUBREAPER."""
-    prctl.set_child_subreaper(1)
+def set_child_subreaper(adopting: bool = True) -> None:
+    """Orphans below this process become its children, or no longer. PR_SET_CHILD_SUBREAPER."""
+    prctl.set_child_subreaper(int(adopting))
 
 
 def set_dumpable(allowed: bool) -> None:

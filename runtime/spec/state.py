@@ -18,7 +18,7 @@ class Status(StrEnum):
 
 
 class State(Document, frozen=True, kw_only=True, omit_defaults=False):
-    """`pid` is 0 once stopped. `rootfs` and `created` are runc's additions, on which callers rely."""
+    """`pid` is 0 once stopped. `rootfs`, `created` and `owner` (told by `list`) are runc's, and callers read them."""
 
     oci_version: str
     id: str
@@ -27,4 +27,5 @@ class State(Document, frozen=True, kw_only=True, omit_defaults=False):
     bundle: str
     rootfs: str = ""
     created: str = ""
+    owner: str = ""
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
