@@ -1,0 +1,82 @@
+"""`--systemd-cgroup`: the container's cgroup is a scope, which systemd makes, knows the limits of, and takes away."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.cgroups import read_layout
+from tests.root.runtime.conftest import *  # noqa: F403  (its fixtures)
+from tests.root.runtime.conftest import Runtime
+
+pytestmark = pytest.mark.skipif(read_layout().mode != "v2", reason="needs a host with cgroup v2 alone: make test-vm")
+
+MIB = 1 << 20
+RESOURCES = {"memory": {"limit": 64 * MIB, "swap": 64 * MIB}, "pids": {"limit": 33},
+             "cpu": {"shares": 512, "quota": 50_000, "period": 100_000}}
+FILES = {"memory.max": str(64 * MIB), "memory.swap.max": "0", "pids.max": "33", "cpu.max": "50000 100000",
+         "cpu.weight": "59"}
+
+
+def show(unit: str, *properties: str) -> list[str]:
+    return subprocess.run(("systemctl", "show", "--value", *(f"--property={name}" for name in properties), unit),
+                          capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+
+
+def make(runtime: Runtime, name: str) -> str:
+    """A container that is created, in a scope below system.slice: the scope's name."""
+    runtime.configure("sleep", "100")
+    runtime.change(linux__resources=RESOURCES, linux__cgroupsPath=f"system.slice:pydocker:{name}")
+    runtime("--systemd-cgroup", "create", "--bundle", str(runtime.bundle), "c", check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return f"pydocker-{name}.scope"
+
+
+def values(unit: str) -> dict[str, str]:
+    return {file: Path("/sys/fs/cgroup/system.slice", unit, file).read_text().strip() for file in FILES}
+
+
+def test_the_container_is_a_scope_with_its_limits(runtime: Runtime, token: str) -> None:
+    unit = make(runtime, token)
+    assert show(unit, "ActiveState", "Delegate", "MemoryMax", "TasksMax") == ["active", "yes", str(64 * MIB), "33"]
+    assert Path(f"/proc/{runtime.pid()}/cgroup").read_text() == f"0::/system.slice/{unit}\n"
+    assert values(unit) == FILES
+
+
+def test_the_limits_survive_a_reload_of_systemd(runtime: Runtime, token: str) -> None:
+    """It writes its units' cgroups anew then; what it was not told of would be lost."""
+    unit = make(runtime, token)
+    runtime("update", "--memory", str(32 * MIB), "--memory-swap", str(32 * MIB), "c", check=True)
+    subprocess.run(("systemctl", "daemon-reload"), check=True, timeout=60)
+    assert values(unit) == FILES | {"memory.max": str(32 * MIB)}
+
+
+def test_exec_enters_the_scope_and_delete_ends_it(runtime: Runtime, token: str) -> None:
+    unit = make(runtime, token)
+    runtime("start", "c", check=True)
+    done = runtime("exec", "c", "sh", "-c", "sleep 0.3; echo $$")
+    assert done.returncode == 0, done.stderr
+    runtime("delete", "--force", "c", check=True)
+    assert not os.path.exists(f"/sys/fs/cgroup/system.slice/{unit}")
+    deadline = time.monotonic() + 60
+    while show(unit, "LoadState") != ["not-found"]:
+        assert time.monotonic() < deadline, "systemd keeps the unit"
+        time.sleep(0.1)
+
+
+def test_the_device_filter_holds_there_too(runtime: Runtime, token: str) -> None:
+    number = next(name for name in os.listdir("/sys/dev/block") if not name.startswith(("7:", "1:")))
+    make(runtime, token)
+    runtime("start", "c", check=True)
+    done = runtime("exec", "c", "sh", "-c", f"mknod /tmp/disk b {number.replace(':', ' ')}; head -c 1 /tmp/disk")
+    assert "Operation not permitted" in done.stderr
+
+
+def test_a_path_that_is_none_of_systemds_is_an_error(runtime: Runtime) -> None:
+    runtime.configure("true")
+    runtime.change(linux__cgroupsPath="/a/b")
+    done = runtime("--systemd-cgroup", "run", "--bundle", str(runtime.bundle), "c")
+    assert done.returncode == 1
+    assert "expected cgroupsPath to be of format \"slice:prefix:name\" for systemd cgroups, got \"/a/b\"" in done.stderr
