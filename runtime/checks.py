@@ -7,7 +7,7 @@ not support is refused by name; nothing is silently ignored.
 from collections.abc import Iterator
 
 from runtime.errors import InvalidSpec
-from runtime.linux.capabilities import NAMES, NUMBERS, mask
+from runtime.linux.capabilities import NUMBERS
 from runtime.machine import Machine
 from runtime.process.limits import LIMITS
 from runtime.spec import Linux, Process, Spec
@@ -48,6 +48,7 @@ def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
         yield "$.linux", "only Linux containers are supported, and this object says how they are to be"
     yield from of_namespaces(spec)
     yield from of_sysctls(spec)
+    yield from of_confinement(spec, machine)
     yield from of_hooks(spec)
     yield from unsupported(spec)
 
@@ -69,11 +70,14 @@ def of_process(process: Process, machine: Machine, path: str) -> Iterator[Compla
     if process.oom_score_adj is not None and not -1000 <= process.oom_score_adj <= 1000:
         yield f"{path}.oomScoreAdj", "expected a number from -1000 to 1000"
     yield from of_capabilities(process, machine, f"{path}.capabilities")
-    for field, value in (("apparmorProfile", process.apparmor_profile), ("selinuxLabel", process.selinux_label),
-                         ("scheduler", process.scheduler), ("ioPriority", process.io_priority),
-                         ("execCPUAffinity", process.exec_cpu_affinity)):
-        if value:
-            yield f"{path}.{field}", "not supported by this runtime"
+    if process.apparmor_profile or process.selinux_label:
+        from runtime.process.labels import of_labels
+
+        yield from of_labels(process, machine, path)
+    if process.scheduler or process.io_priority or process.exec_cpu_affinity:
+        from runtime.process.scheduling import of_priorities
+
+        yield from of_priorities(process, path)
 
 
 def of_capabilities(process: Process, machine: Machine, path: str) -> Iterator[Complaint]:
@@ -81,22 +85,20 @@ def of_capabilities(process: Process, machine: Machine, path: str) -> Iterator[C
     if asked is None:
         return
     for field in ("bounding", "effective", "inheritable", "permitted", "ambient"):
-        names = getattr(asked, field)
-        for number, name in enumerate(names):
-            if name not in NUMBERS or NUMBERS[name] > machine.last:
+        for number, name in enumerate(getattr(asked, field)):
+            if name not in NUMBERS:
                 yield f"{path}.{field}[{number}]", f"unknown capability {name!r}"
-            elif not machine.capabilities >> NUMBERS[name] & 1:
-                yield f"{path}.{field}[{number}]", f"{name}: operation not permitted, as root itself does not hold it"
-    for field, names, needed in (("effective", asked.effective, asked.permitted),
-                                 ("ambient", asked.ambient, asked.permitted),
-                                 ("ambient", asked.ambient, asked.inheritable)):
-        missing = mask(known(names)) & ~mask(known(needed))
-        if missing:
-            yield f"{path}.{field}", f"{NAMES[missing.bit_length() - 1]} is not in the sets that it has to be in, too"
+            elif (field not in ("bounding", "ambient") and known(name, machine)
+                  and not machine.capabilities >> NUMBERS[name] & 1):
+                yield (f"{path}.{field}[{number}]",
+                       f"unable to apply caps: {name}: operation not permitted, as root itself does not hold it")
+    for number, name in enumerate(asked.effective):
+        if known(name, machine) and name not in asked.permitted:
+            yield f"{path}.effective[{number}]", f"unable to apply caps: {name} is not in the permitted set"
 
 
-def known(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name in names if name in NUMBERS)
+def known(name: str, machine: Machine) -> bool:
+    return name in NUMBERS and NUMBERS[name] <= machine.last
 
 
 def of_namespaces(spec: Spec) -> Iterator[Complaint]:
@@ -189,6 +191,23 @@ def of_hooks(spec: Spec) -> Iterator[Complaint]:
                     yield f"{at}.env[{place}]", "expected NAME=value"
 
 
+def of_confinement(spec: Spec, machine: Machine) -> Iterator[Complaint]:
+    """Seccomp, personality and the labels of mounts."""
+    if spec.linux is None:
+        return
+    if spec.linux.seccomp is not None:
+        from runtime.process.profile import complaints as of_seccomp
+
+        yield from of_seccomp(spec.linux.seccomp, "$.linux.seccomp")
+    if spec.linux.personality is not None:
+        from runtime.process.scheduling import of_personality
+
+        yield from of_personality(spec.linux.personality, "$.linux.personality")
+    if spec.linux.mount_label and not machine.selinux:
+        yield ("$.linux.mountLabel",
+               "selinux label is specified in config, but selinux is disabled or not supported")
+
+
 def unsupported(spec: Spec) -> Iterator[Complaint]:
     """Fields of the specification that would have to be ignored."""
     linux = spec.linux
@@ -196,8 +215,6 @@ def unsupported(spec: Spec) -> Iterator[Complaint]:
         return
     for path, asked in (
         ("$.linux.intelRdt", linux.intel_rdt),
-        ("$.linux.seccomp", linux.seccomp), ("$.linux.mountLabel", linux.mount_label),
-        ("$.linux.personality", linux.personality),
     ):
         if asked:
             yield path, "not supported by this runtime"

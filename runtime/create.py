@@ -64,7 +64,7 @@ def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
     # One realpath, of the caller's own path: the root itself may lie behind a link; what is inside is never joined.
     rootfs = os.path.realpath(os.path.join(wanted.bundle, spec.root.path))
     return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
-                     answer=place.answer,
+                     answer=place.answer, filters=place.filters,
                      cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
                      keyring=wanted.keyring, preserved=wanted.preserved, listening=wanted.listening, pivot=wanted.pivot)
 
@@ -116,7 +116,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         undo.callback(place.remove)
         record = Record(id=wanted.id, bundle=wanted.bundle, rootfs=container.rootfs, created=now(),
                         cgroup_path=container.cgroup_path, annotations=spec.annotations, process=spec.process,
-                        keyring=f"_ses.{wanted.id}" if wanted.keyring else "", hooks=later(spec.hooks), making=True)
+                        keyring=f"_ses.{wanted.id}" if wanted.keyring else "", hooks=later(spec.hooks), making=True,
+                        seccomp=spec.linux.seccomp, personality=spec.linux.personality)
         place.write(record)
         os.mkfifo(place.fifo, 0o600)
         if spec.hooks and spec.hooks.start_container:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import msgspec
 
+from runtime import log
 from runtime.checks import check_process
 from runtime.errors import InvalidArgument, WrongState
 from runtime.linux.descriptors import read
@@ -57,7 +58,10 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
                          keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup,
-                         uids=parse(read(f"/proc/{record.pid}/uid_map")))
+                         uids=parse(read(f"/proc/{record.pid}/uid_map")), profile=record.seccomp,
+                         filters=place.filters, personality=record.personality, state=record.state(now))
+    for warning in decision.warnings:
+        log.warning(warning)
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)
     with ExitStack() as undo:
         undo.enter_context(apply(decision.outside, at, trace))
@@ -70,9 +74,9 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
 
 def wanted(asked: Asked, record: Record) -> Process:
     """The process to start: the file's, or the container's own with what the command line changes."""
-    if asked.process_file:
-        return decode_process(read(asked.process_file, 64 << 20), asked.process_file)
     own = record.process
+    if asked.process_file:
+        return inheriting(decode_process(read(asked.process_file, 64 << 20), asked.process_file), own)
     return msgspec.structs.replace(
         own,
         args=asked.args,
@@ -86,6 +90,14 @@ def wanted(asked: Asked, record: Record) -> Process:
         apparmor_profile=asked.apparmor or own.apparmor_profile,
         selinux_label=asked.label or own.selinux_label,
     )
+
+
+def inheriting(process: Process, own: Process) -> Process:
+    """The file's process, labelled and bound to processors as the container's is where the file says nothing."""
+    return msgspec.structs.replace(
+        process, apparmor_profile=process.apparmor_profile or own.apparmor_profile,
+        selinux_label=process.selinux_label or own.selinux_label,
+        exec_cpu_affinity=process.exec_cpu_affinity or own.exec_cpu_affinity)
 
 
 def user(word: str, groups: tuple[int, ...]) -> User:

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 
+import msgspec
+
 from runtime import cgroups
 from runtime.errors import InvalidSpec
 from runtime.linux import mounts as m
@@ -38,7 +40,7 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
         elif is_bind:
             yield bind(number, mount, path, options, bundle, idmap)
         else:
-            yield from filesystem(number, mount, path, options)
+            yield from filesystem(number, mount, path, labelled(options, mount.type, spec.linux.mount_label))
     if not begun:
         yield NewCgroupNamespace()
 
@@ -94,6 +96,15 @@ def filesystem(number: int, mount: Mount, path: str, options: Options) -> Iterat
     yield new_filesystem(mount, path, attributes, options)
     if late:
         yield SetAttributes(path, READ_ONLY)
+
+
+def labelled(options: Options, fstype: str, label: str) -> Options:
+    """With the SELinux context of the new file system's files."""
+    if not label:
+        return options
+    from runtime.process.labels import mount_context
+
+    return msgspec.structs.replace(options, data=(*options.data, *mount_context(fstype, label)))
 
 
 def new_filesystem(mount: Mount, path: str, attributes: Attributes, options: Options) -> Step[Inside]:

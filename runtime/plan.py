@@ -40,6 +40,7 @@ from runtime.process.names import (
     Sysctl,
 )
 from runtime.process.program import (
+    CloseOnExecute,
     Execute,
     FindHome,
     FindProgram,
@@ -62,13 +63,25 @@ from runtime.rootfs.root import (
     SetAttributes,
     UseRoot,
 )
-from runtime.spec import OCI_VERSION, Linux, LinuxCapabilities, NamespaceType, Process, Spec, Status
+from runtime.spec import (
+    OCI_VERSION,
+    Linux,
+    LinuxCapabilities,
+    LinuxPersonality,
+    LinuxSeccomp,
+    NamespaceType,
+    Process,
+    Spec,
+    State,
+    Status,
+)
 from runtime.spec.resources import LinuxResources
 from runtime.stage import Inside, Outside
 from runtime.step import Step
 
 if TYPE_CHECKING:
     from runtime.hooks import Placed
+    from runtime.process.seccomp import Filtering
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -99,6 +112,7 @@ class Container(msgspec.Struct, frozen=True):
     fifo: str
     cgroup_path: str
     answer: str = ""
+    filters: str = ""  # where compiled seccomp filters are kept
     keyring: bool = True
     preserved: int = 0
     pivot: bool = True
@@ -110,8 +124,12 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     assert spec.process is not None and spec.linux is not None
     cgroup = cgroups.open(container.cgroup_path, machine.cgroups)
     hooks = hook_steps(spec, container)
+    filtering = seccomp(spec.linux.seccomp, spec.process, machine, container.filters, State(
+        oci_version=OCI_VERSION, id=container.id, pid=0, status=Status.CREATING, bundle=container.bundle,
+        rootfs=container.rootfs, annotations=spec.annotations))
     inside = (
         *limits(spec.process),
+        *key_labels(spec.process, container.keyring),
         *([SessionKeyring(f"_ses.{container.id}")] if container.keyring else []),
         NewSession(),
         *network(spec.linux),
@@ -119,14 +137,18 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *root_filesystem(spec, container, cgroup, machine, hooks.mounted if hooks else ()),
         *([Hostname(spec.hostname)] if spec.hostname else []),
         *([Domainname(spec.domainname)] if spec.domainname else []),
-        *become(spec.process, machine),
+        *confine(spec.process, spec.linux.personality, machine),
+        *become(spec.process, machine, held=filtering.held if filtering else ()),
+        SetUmask(umask(spec.process)),
+        CloseOnExecute(container.preserved),
+        *(filtering.inside if filtering else ()),
         WaitForStart(),
         *(hooks.last if hooks else ()),
-        SetUmask(umask(spec.process)),
         Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
     there = placed(inside, spec.linux)
     outside: tuple[Step[Any], ...] = (
+        *(filtering.before if filtering else ()),
         *cgroup.steps(spec.linux.resources),
         *user_namespace(spec.linux),
         enter(spec.linux),
@@ -134,9 +156,11 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *oom_score(spec.process),
         EnterCgroup(cgroup),
         *(hooks.outside if hooks else ()),
+        *(filtering.after if filtering else ()),
     )
     leaving = (OpenFifo(container.fifo), *(hooks.first if hooks else ()), *there.leaving)
-    return Plan(outside, there.inside, cgroup.freezer_file, cgroup.ignored(spec.linux.resources or LinuxResources()),
+    return Plan(outside, there.inside, cgroup.freezer_file,
+                (*cgroup.ignored(spec.linux.resources or LinuxResources()), *doubts(spec.process, machine)),
                 hooks.later if hooks else (), leaving)
 
 
@@ -157,24 +181,38 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
-              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = ()) -> Plan:
-    """The plan that starts another process in a running container, whose init is `pid`; `uids` is its user map."""
+              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = (),
+              profile: LinuxSeccomp | None = None, filters: str = "", personality: LinuxPersonality | None = None,
+              state: State | None = None) -> Plan:
+    """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
+
+    `uids` is its user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
+    compiled ones are kept.
+    """
     cgroup = cgroups.open(cgroup_path, machine.cgroups).below(below)
     mapped = "user" in kinds
+    filtering = seccomp(profile, process, machine, filters, state)
+    first, last = affinities(process)
     inside = (
         UseRoot(),
         *limits(process),
+        *key_labels(process, bool(keyring)),
         *([SessionKeyring(keyring)] if keyring else []),
         NewSession(),
         *terminal(process, console=False, mapped=mapped),
-        *become(process, machine),
-        WaitForGo(),
+        *confine(process, personality, machine),
+        *become(process, machine, held=filtering.held if filtering else ()),
         SetUmask(umask(process)),
+        CloseOnExecute(preserved),
+        *(filtering.inside if filtering else ()),
+        WaitForGo(),
         Execute(process.args, process.env, preserved),
     )
     there = divided(inside, mapped=mapped, uids=uids)
-    outside = (Join(pid, start_time, kinds), *there.outside, *oom_score(process), EnterCgroup(cgroup, beside=pid))
-    return Plan(outside, there.inside, leaving=there.leaving)
+    outside = (*(filtering.before if filtering else ()), Join(pid, start_time, kinds), *there.outside,
+               *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
+               *(filtering.after if filtering else ()))
+    return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))
 
 
 def placed(inside: tuple[Step[Inside], ...], linux: Linux) -> Plan:
@@ -202,6 +240,44 @@ def user_namespace(linux: Linux) -> Iterator[Step[Outside]]:
 
             yield (OpenUserNamespace(one.path) if one.path else
                    NewUserNamespace(rows(linux.uid_mappings), rows(linux.gid_mappings)))
+
+
+def seccomp(profile: LinuxSeccomp | None, process: Process, machine: Machine, directory: str,
+            state: State | None) -> "Filtering | None":
+    """The steps of a seccomp filter, by place. Their module is imported where there is one."""
+    if profile is None:
+        return None
+    from runtime.process.seccomp import filtering
+
+    return filtering(profile, directory, state, None if process.no_new_privileges else capabilities(process, machine))
+
+
+def confine(process: Process, personality: LinuxPersonality | None, machine: Machine) -> Iterator[Step[Inside]]:
+    """Labels, priorities and personality: while privileged, and most containers have none of them."""
+    if process.apparmor_profile or process.selinux_label:
+        from runtime.process.labels import labels
+
+        yield from labels(process, machine)
+    if process.scheduler or process.io_priority or personality:
+        from runtime.process.scheduling import priorities
+
+        yield from priorities(process, personality)
+
+
+def key_labels(process: Process, keyring: bool) -> Iterator[Step[Inside]]:
+    if keyring and process.selinux_label:
+        from runtime.process.labels import KeyringLabel
+
+        yield KeyringLabel(process.selinux_label)
+
+
+def affinities(process: Process) -> tuple[tuple[Step[Any], ...], tuple[Step[Any], ...]]:
+    """Before the process is in its cgroup, and after: for `exec` alone (runtime-spec, config.md)."""
+    if process.exec_cpu_affinity is None:
+        return (), ()
+    from runtime.process.scheduling import affinity
+
+    return affinity(process.exec_cpu_affinity.initial), affinity(process.exec_cpu_affinity.final)
 
 
 def enter(linux: Linux) -> Enter:
@@ -317,9 +393,40 @@ def terminal(process: Process, *, console: bool = True, mapped: bool = False) ->
     yield UseTerminal()
 
 
-def become(process: Process, machine: Machine) -> Iterator[Step[Inside]]:
-    """From root to the program's user, with its capabilities, in its directory; and the program itself."""
+def capabilities(process: Process, machine: Machine) -> LinuxCapabilities:
+    """The five sets that the process gets, of those that were asked for.
+
+    As with runc, a name that an older kernel lacks is left out (callers send all that *they* know), the bounding
+    set cannot gain what root lacks, and a capability becomes ambient only if it is permitted and inheritable, as
+    `runc spec` writes one that is not.
+    """
     asked = process.capabilities or LinuxCapabilities()
+    known = {name for name, number in NUMBERS.items() if number <= machine.last}
+    held = {name for name in known if machine.capabilities >> NUMBERS[name] & 1}
+    keep = {*asked.permitted} & {*asked.inheritable}
+    return LinuxCapabilities(
+        bounding=tuple(name for name in asked.bounding if name in held),
+        effective=tuple(name for name in asked.effective if name in known),
+        permitted=tuple(name for name in asked.permitted if name in known),
+        inheritable=tuple(name for name in asked.inheritable if name in known),
+        ambient=tuple(name for name in asked.ambient if name in known & keep))
+
+
+def doubts(process: Process, machine: Machine) -> Iterator[str]:
+    """What is no reason to refuse, and yet to be said, as runc does."""
+    asked = process.capabilities or LinuxCapabilities()
+    names = {*asked.bounding, *asked.effective, *asked.inheritable, *asked.permitted, *asked.ambient}
+    unknown = sorted(name for name in names if NUMBERS[name] > machine.last)
+    if unknown:
+        yield f"ignoring unknown or unavailable capabilities: [{' '.join(unknown)}]"
+
+
+def become(process: Process, machine: Machine, held: tuple[str, ...] = ()) -> Iterator[Step[Inside]]:
+    """From root to the program's user, with its capabilities, in its directory; and the program itself.
+
+    `held` stays permitted until the seccomp filter is loaded.
+    """
+    asked = capabilities(process, machine)
     bounding = {NUMBERS[name] for name in asked.bounding}
     env = dict(line.split("=", 1) for line in process.env)
     if not env.get("HOME"):
@@ -327,7 +434,7 @@ def become(process: Process, machine: Machine) -> Iterator[Step[Inside]]:
     yield WorkingDirectory(os.path.normpath(process.cwd))
     yield DropBounding(asked.bounding, tuple(number for number in range(machine.last + 1) if number not in bounding))
     yield BecomeUser(process.user.uid, process.user.gid, process.user.additional_gids)
-    yield SetCapabilities(asked.effective, asked.permitted, asked.inheritable, asked.ambient)
+    yield SetCapabilities(asked.effective, asked.permitted, asked.inheritable, asked.ambient, held)
     if process.no_new_privileges:
         yield NoNewPrivileges()
     yield FindProgram(process.args[0], env.get("PATH", ""))

@@ -26,6 +26,8 @@ class Inside:
         self.console_socket = -1  # where the terminal's master is to be sent
         self.terminal = -1  # the terminal's slave side
         self.program = ""  # what was found for args[0]
+        self.filter = b""  # the seccomp program
+        self.listener = -1  # where its notifications come
         self.home = ""  # HOME, where the environment has none
         self.trace: Trace | None = None
         self.user_namespace = -1  # the container's, until it was entered
@@ -52,6 +54,7 @@ class Outside:
         self.pid = 0
         self.entrance = 0  # the process that forked `pid`, until it is reaped
         self.console_socket = -1
+        self.filter = b""  # the seccomp program
         self.trace: Trace | None = None
         self.remember: Callable[[], None] = lambda: None  # writes the pid to state.json
         self.user_namespace = -1  # the container's, made or opened

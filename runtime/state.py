@@ -12,7 +12,16 @@ import msgspec
 
 from runtime.errors import ContainerExists, InvalidArgument, NoSuchContainer
 from runtime.linux.descriptors import read
-from runtime.spec import OCI_VERSION, Hooks, Process, State, Status, document
+from runtime.spec import (
+    OCI_VERSION,
+    Hooks,
+    LinuxPersonality,
+    LinuxSeccomp,
+    Process,
+    State,
+    Status,
+    document,
+)
 from runtime.spec.resources import LinuxResources
 from runtime.spec.values import Document
 
@@ -37,6 +46,8 @@ class Record(Document, frozen=True, kw_only=True):
     namespaces: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     process: Process
+    seccomp: LinuxSeccomp | None = None
+    personality: LinuxPersonality | None = None
     keyring: str = ""
     freezer: str = ""
     resources: LinuxResources | None = None
@@ -67,6 +78,11 @@ class Place:
     @property
     def answer(self) -> str:
         return os.path.join(self.path, "answer.fifo")
+
+    @property
+    def filters(self) -> str:
+        """Compiled seccomp filters, of all containers; @ is in no container's id."""
+        return os.path.join(os.path.dirname(self.path), "@seccomp")
 
     @property
     def file(self) -> str:

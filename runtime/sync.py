@@ -60,7 +60,13 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
         return kinds.get(self.kind, StepFailed)(self.text)
 
 
-Message = Pid | Attached | HooksDue | HooksDone | Ready | Go | Failed
+class Listener(msgspec.Struct, frozen=True, tag=True):
+    """The seccomp filter is loaded; `descriptor` is the one of init's on which its notifications come."""
+
+    descriptor: int
+
+
+Message = Pid | Attached | HooksDue | HooksDone | Listener | Ready | Go | Failed
 _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 

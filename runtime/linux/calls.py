@@ -20,10 +20,17 @@ Made = tuple[str, tuple[object, ...]]  # a call's name and its arguments
 
 made: list[Made] | None = None  # None: nobody is tracing
 
-_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280, "armv7l": 311, "i686": 288}
+_OLDER = {  # x86-64, arm64 and the others that share its table, ppc64le, s390x, arm, i386
+    "keyctl": (250, 219, 271, 280, 311, 288),
+    "ioprio_set": (251, 30, 273, 282, 314, 289),
+    "sched_setattr": (314, 274, 355, 345, 380, 351),
+    "seccomp": (317, 277, 358, 348, 383, 354),
+}
+_COLUMN = {"x86_64": 0, "aarch64": 1, "riscv64": 1, "loongarch64": 1, "ppc64le": 2, "s390x": 3, "armv7l": 4, "i686": 5}
+_OURS = _COLUMN.get(os.uname().machine)
 
 NUMBERS = {
-    "keyctl": _KEYCTL.get(os.uname().machine, -1),  # -1 answers ENOSYS
+    **{name: -1 if _OURS is None else numbers[_OURS] for name, numbers in _OLDER.items()},  # -1 answers ENOSYS
     "open_tree": 428,
     "move_mount": 429,
     "fsopen": 430,
@@ -32,6 +39,7 @@ NUMBERS = {
     "fspick": 433,
     "close_range": 436,
     "openat2": 437,
+    "pidfd_getfd": 438,
     "mount_setattr": 442,
 }
 

@@ -253,6 +253,7 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
             enter()
         pid = os.fork()
         if pid == 0:
+            stage.filter = at.filter
             stage.trace = trace and trace.on("inside")
             at.become(stage)
         channel.send(Pid(pid))

@@ -78,11 +78,13 @@ class SetCapabilities(Step[Inside], frozen=True):
     permitted: tuple[str, ...]
     inheritable: tuple[str, ...] = ()
     ambient: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()  # permitted for now, and not effective: let go again before the program runs
 
     def describe(self) -> str:
         sets = (("effective", self.effective), ("permitted", self.permitted), ("inheritable", self.inheritable),
                 ("ambient", self.ambient))
-        return "set capabilities: " + "; ".join(f"{name} {', '.join(names) or 'none'}" for name, names in sets)
+        told = "; ".join(f"{name} {', '.join(names) or 'none'}" for name, names in sets)
+        return f"set capabilities: {told}" + (f"; held back for now: {', '.join(self.held)}" if self.held else "")
 
     def shell(self) -> str:
         inheritable, ambient = (",".join(["-all", *(f"+{name.removeprefix('CAP_').lower()}" for name in names)])
@@ -90,7 +92,8 @@ class SetCapabilities(Step[Inside], frozen=True):
         return f"setpriv --inh-caps {inheritable} --ambient-caps {ambient} \\"
 
     def apply(self, at: Inside) -> None:
-        capabilities.capset(*(capabilities.mask(names) for names in (self.effective, self.permitted, self.inheritable)))
+        capabilities.capset(*(capabilities.mask(names) for names in (self.effective, (*self.permitted, *self.held),
+                                                                             self.inheritable)))
         prctl.set_keepcaps(False)
         prctl.clear_ambient()
         for name in self.ambient:

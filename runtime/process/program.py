@@ -194,6 +194,25 @@ def handshake(at: Inside) -> None:
     at.started = True
 
 
+class CloseOnExecute(Step[Inside], frozen=True):
+    """Mark all descriptors but the standard three, and the preserved ones, to be closed by execve."""
+
+    why: ClassVar[str] = (
+        "a descriptor that leaked to the program would be a way out (CVE-2024-21626); before a seccomp filter could "
+        "forbid the call, and what is opened from here on is close-on-exec by itself")
+    manual: ClassVar[str] = "close_range(2)"
+    preserved: int = 0  # descriptors after the standard three that the program inherits
+
+    def describe(self) -> str:
+        return f"have all descriptors from {3 + self.preserved} on closed by execve"
+
+    def shell(self) -> str:
+        return ": bash marks the descriptors that it opens for itself"
+
+    def apply(self, at: Inside) -> None:
+        close_range(3 + self.preserved, on_exec=True)
+
+
 class Execute(Step[Inside], frozen=True):
     """Become the program."""
 
@@ -213,7 +232,6 @@ class Execute(Step[Inside], frozen=True):
         return f"exec env -i {' '.join(map(quote, self.env))} {' '.join(map(quote, self.args))}"
 
     def apply(self, at: Inside) -> None:
-        close_range(3 + self.preserved, on_exec=True)
         for descriptor in range(3, 3 + self.preserved):
             os.set_inheritable(descriptor, True)
         # Python ignores these two, and what is ignored stays so across execve.

@@ -50,7 +50,7 @@ from runtime.spec.resources import (
     LinuxThrottleDevice,
     LinuxWeightDevice,
 )
-from runtime.spec.state import State, Status
+from runtime.spec.state import ContainerProcessState, State, Status
 
 OCI_VERSION = "1.2.0"
 
@@ -58,6 +58,7 @@ __all__ = [
     "OCI_VERSION",
     "CPUAffinity",
     "ConsoleSize",
+    "ContainerProcessState",
     "Hook",
     "Hooks",
     "Linux",

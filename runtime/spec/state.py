@@ -29,3 +29,13 @@ class State(Document, frozen=True, kw_only=True, omit_defaults=False):
     created: str = ""
     owner: str = ""
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ContainerProcessState(Document, frozen=True, kw_only=True, omit_defaults=False):
+    """What a seccomp agent gets together with descriptors (config-linux.md): `fds` has their names, in their order."""
+
+    oci_version: str
+    fds: tuple[str, ...]
+    pid: int
+    metadata: str = ""
+    state: State

@@ -16,6 +16,7 @@ SOURCES = tuple(sorted(path for package in PACKAGES for path in (CHECKOUT / pack
 # One importer for each third-party package: where it has to be replaced, one room changes.
 IMPORTERS = {
     "prctl": ("runtime/linux/prctl.py",),
+    "pyseccomp": ("runtime/linux/libseccomp.py",),
     "ctypes": ("runtime/linux/",),
     "cgroupspy": ("runtime/cgroups/v1.py",),
     "pyroute2": ("pydocker/network/netlink.py",),
