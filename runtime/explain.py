@@ -28,8 +28,9 @@ def told(plan: Plan) -> list[Told]:
     """All steps in order."""
     outside = [(step, "outside") for step in plan.outside]
     inside = [*((step, "leaving") for step in plan.leaving), *((step, "inside") for step in plan.inside)]
+    later = [(step, "later") for step in plan.later]
     return [Told(type(step).__name__, side, step.describe(), step.why, step.manual, step.shell())
-            for step, side in (*outside, *inside)]
+            for step, side in (*outside, *inside, *later)]
 
 
 def as_json(plan: Plan) -> str:
@@ -41,6 +42,7 @@ def as_text(plan: Plan) -> str:
     lines: list[str] = []
     side = ""
     headings = {"outside": "In the host's namespaces:", "inside": "In the new process:",
+                "later": "In the host's namespaces, by `start` and by `delete`:",
                 "leaving": "In the new process, before it leaves the host's namespaces:"}
     for number, one in enumerate(told(plan), 1):
         if one.side != side:
