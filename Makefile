@@ -4,7 +4,7 @@
 # second run needs neither root nor a network) and a virtual environment in .venv with this checkout in it.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo test check bench install uninstall clean test-fresh test-vm
+.PHONY: help setup setup-tests demo test check bench security install uninstall clean test-fresh test-vm
 
 # The system's Python where it is new enough: the python3 of a version manager may lack headers, and start slowly.
 PYTHON ?= $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
@@ -22,7 +22,7 @@ SYSTEMD = [ -d /run/systemd/system ] && [ "$(PREFIX)" = /usr/local ]
 PACKAGES := ca-certificates gcc libc6-dev libcap-dev libseccomp2 python3-dev python3-venv iproute2 nftables busybox-static
 # What the tests run against. One that a distribution does not have costs the tests that need it, which say so.
 DOCKER = $(shell apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || echo docker.io)
-TEST_PACKAGES = $(DOCKER) runc docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr
+TEST_PACKAGES = $(DOCKER) runc docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr crun
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: setup-tests ## run the linters and the tests that need no root
 
 bench: install setup-tests ## compare the speed with Debian's docker.io and podman, where they are installed
 	@$(BIN)/python -m tests.bench
+
+security: setup-tests ## make every known attack on pydocker-runtime, and on runc and crun where they are installed
+	@$(BIN)/python -m tests.security
 
 test-fresh: ## make a bare Debian in a directory, clone this into it, and run demo and test there
 	@tests/packages.sh need debootstrap

@@ -6,6 +6,7 @@ and `..` and absolute links are taken relative to the given directory, as if by 
 """
 
 import ctypes
+import errno
 import os
 import stat
 
@@ -16,6 +17,8 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
+
+MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 
 
 class OpenHow(ctypes.Structure):
@@ -39,18 +42,19 @@ def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0,
     raise BlockingIOError("openat2(2): the path was renamed all the while", path)
 
 
-def make_directories(root: int, path: str, mode: int = 0o755) -> int:
+def make_directories(root: int, path: str, mode: int = 0o755, links: int = MOST_LINKS) -> int:
     """`mkdir -p` below the directory `root`, for every missing component; returns the last one, opened with O_PATH.
 
-    Links inside are followed within the root (an image's /var/run -> /run is legitimate); what is made is made in a
-    directory that is held open, never by a path that could have been swapped meanwhile (CVE-2024-45310).
+    Links inside are followed within the root (an image's /var/run -> /run is legitimate, also where it has no /run);
+    what is made is made in a directory that is held open, never by a path that could have been swapped meanwhile
+    (CVE-2024-45310).
     """
     current = os.dup(root)
     walked = ""
     try:
         for part in filter(None, path.split("/")):
             walked = f"{walked}/{part}"
-            following = descend(root, current, walked, part, mode)
+            following = descend(root, current, walked, part, mode, links)
             os.close(current)
             current = following
     except BaseException:
@@ -59,14 +63,20 @@ def make_directories(root: int, path: str, mode: int = 0o755) -> int:
     return current
 
 
-def descend(root: int, parent: int, walked: str, name: str, mode: int) -> int:
+def descend(root: int, parent: int, walked: str, name: str, mode: int, links: int) -> int:
     """Open the directory `walked` (which is `name` in `parent`), making it if there is nothing."""
     flags = os.O_PATH | os.O_DIRECTORY
     try:
         return openat2(root, walked, flags)
     except FileNotFoundError:
-        # A dangling link is there, and mkdirat says so with EEXIST: then the link's target is what is missing.
-        os.mkdir(name, mode, dir_fd=parent)
+        try:
+            os.mkdir(name, mode, dir_fd=parent)
+        except FileExistsError:
+            # A link that leads to nothing: what it says is looked up from the root once more, and made there.
+            if links == 0:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), walked) from None
+            target = os.path.join(os.path.dirname(walked), os.readlink(name, dir_fd=parent))
+            return make_directories(root, target, mode, links - 1)
         return openat2(parent, name, flags | os.O_NOFOLLOW, resolve=RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
 
 
