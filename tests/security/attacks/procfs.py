@@ -10,7 +10,8 @@ def masked_and_read_only(ground: Ground, times: int) -> str:
 
     Attack: read each masked path, write to it and to each file below the read-only ones, open them for writing, change
     their mode; as root with Docker's capabilities.
-    Held: a masked file is the device 1:3 and empty, a masked directory is empty; every write fails, and no inode of the host's is changed by chmod.
+    Held: a masked file is the device 1:3 and empty, a masked directory is empty; every write fails, and no inode of the
+    host's is changed by chmod.
     Control: without maskedPaths and readonlyPaths some of these can be read, and some opened for writing.
     """
     listed = " ".join(MASKED)
