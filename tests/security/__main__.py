@@ -15,7 +15,7 @@ from tests import leaks
 from tests.security import attacks  # noqa: F401  (fills the register)
 from tests.security.ground import Ground
 from tests.security.runtimes import KNOWN, OURS, installed
-from tests.security.suite import PARTS, REGISTER, Attack, Verdict, judge
+from tests.security.suite import PARTS, REGISTER, Attack, Verdict, attacked, judge
 
 
 def arguments() -> argparse.Namespace:
@@ -70,10 +70,21 @@ def main() -> int:
 def column(every: list[Attack], ground: Callable[[], Ground], scale: float) -> dict[str, Verdict]:
     """One runtime: each attack, told as it ends."""
     found = {}
+    cannot = judge(Attack("none", "none", 1, 1, runs_at_all), ground(), 1)
+    if cannot.word == "NO ATTACK":
+        print(f"  cannot run here: {cannot.evidence}")
+        return {one.name: Verdict("not applicable", f"cannot run here: {cannot.evidence}", 0.0) for one in every}
     for one in every:
         found[one.name] = verdict = judge(one, ground(), max(1, round(one.full * scale)))
         print(f"  {verdict.word:14} {one.name} ({verdict.seconds:.1f} s): {verdict.evidence}", flush=True)
     return found
+
+
+def runs_at_all(ground: Ground, times: int) -> str:
+    """An ordinary container. What cannot run it cannot be attacked here."""
+    done = ground.box().run("echo", "ran")
+    attacked(done.stdout == "ran\n", f"exit code {done.returncode}: {done.stderr}")
+    return done.stdout
 
 
 def show(every: list[Attack], table: dict[str, dict[str, Verdict]]) -> None:

@@ -66,8 +66,7 @@ def devices() -> Iterator[str]:
     """The nodes that every process of the host uses."""
     for path in (f"/dev/{name}" for name in DEVICES if os.path.exists(f"/dev/{name}")):
         status = os.stat(path)
-        yield (f"{path} {stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid} {status.st_rdev:#x} "
-               f"{status.st_ctime_ns if path == '/dev/null' else ''}")
+        yield f"{path} {stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid} {status.st_rdev:#x}"
 
 
 def agents() -> Iterator[str]:

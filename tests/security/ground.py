@@ -166,8 +166,6 @@ class Box:
         shutil.copytree(ground.template, self.rootfs, symlinks=True)
         # runc refuses a cgroup that is left over; every container of a session has its own, below the session's.
         self.config = specification(f"/{ground.scope.token}/{self.id}")
-        if not ground.runtime.cgroups:
-            del self.config["linux"]["resources"]
         self.made = False
 
     @property
@@ -203,7 +201,8 @@ class Box:
 
     def call(self, *words: str, timeout: float = 60, through: tuple[str, ...] = (), **options: Any) -> Done:
         """One command of the runtime, which a command line may be put in front of."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        # An empty pipe: with the host's /dev/null, crun changes the owner of that (see procfs.inode_of_the_hosts_null).
+        options = {**({} if "stdin" in options else {"input": ""}), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
         root = self.ground.directory / "state"
         command = [*through, *self.ground.runtime.command, "--root", str(root), *words]
         return subprocess.run(command, text=True, errors="replace", timeout=timeout, check=False,

@@ -15,7 +15,6 @@ OURS = "pydocker-runtime"
 KNOWN = {
     OURS: (),
     "runc": ("runc",),
-    # crun 1.8 knows no cgroups where v1 and v2 are mounted side by side; what it does beside them can be judged.
     "crun": ("crun",),
 }
 
@@ -27,7 +26,6 @@ class Runtime:
     name: str
     command: tuple[str, ...]
     files: tuple[Path, ...]
-    cgroups: bool = True
 
 
 def installed(names: list[str], directory: Path) -> Iterator[Runtime]:
@@ -38,8 +36,8 @@ def installed(names: list[str], directory: Path) -> Iterator[Runtime]:
         if not command:
             yield ours(directory)
         elif program := shutil.which(command[0]):
-            flags = (*command[1:], *(["--cgroup-manager=disabled"] if hybrid() and name == "crun" else []))
-            yield Runtime(name, (program, *flags), libraries(Path(program)), "--cgroup-manager=disabled" not in flags)
+            runner = (legacy(directory), program) if name == "crun" and hybrid() else (program,)
+            yield Runtime(name, (*runner, *command[1:]), libraries(Path(program)))
 
 
 def ours(directory: Path) -> Runtime:
@@ -66,6 +64,15 @@ def libraries(program: Path) -> tuple[Path, ...]:
     """The program and what the dynamic linker would load for it."""
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     return program.resolve(), *(Path(found).resolve() for found in re.findall(r"(/\S+) \(0x", listed))
+
+
+def legacy(directory: Path) -> str:
+    """A program that runs another one where only version 1 is mounted: crun refuses v1 and v2 side by side."""
+    runner = directory / "legacy"
+    runner.write_text("#!/bin/sh\nexec unshare --mount --propagation slave sh -c "
+                      "'umount /sys/fs/cgroup/unified && exec \"$@\"' sh \"$@\"\n")
+    runner.chmod(0o755)
+    return str(runner)
 
 
 def hybrid() -> bool:

@@ -1,5 +1,8 @@
 """/proc and /sys: what no namespace separates has to be hidden, and what is trusted has to be the kernel's (R3, R4)."""
 
+import os
+import subprocess
+
 from tests.security.ground import MASKED, READ_ONLY, Ground
 from tests.security.suite import NotApplicable, attack, attacked, held
 
@@ -10,8 +13,8 @@ def masked_and_read_only(ground: Ground, times: int) -> str:
 
     Attack: read each masked path, write to it and to each file below the read-only ones, open them for writing, change
     their mode; as root with Docker's capabilities.
-    Held: a masked file is the device 1:3 and empty, a masked directory is empty; every write fails, and no inode of the
-    host's is changed by chmod.
+    Held: a masked file is the device 1:3 and empty, a masked directory is empty; every write fails, and so does chmod
+    where the inode is the host's (see inode_of_the_hosts_null).
     Control: without maskedPaths and readonlyPaths some of these can be read, and some opened for writing.
     """
     listed = " ".join(MASKED)
@@ -145,8 +148,10 @@ def inode_of_the_hosts_null(ground: Ground, times: int) -> str:
     script = ("for p in /proc/keys /proc/timer_list /proc/self/fd/0 /proc/self/fd/2; do "
               "chmod 666 $p; chown 0 $p; done; "
               "stat -L -c %t:%T /proc/self/fd/0")
-    done = box.sh(script)
-    attacked(done.returncode == 0, done.stderr)
+    before = os.stat("/dev/null").st_ctime_ns
+    done = box.sh(script, stdin=subprocess.DEVNULL)
+    attacked(done.stdout, done.stderr)
+    held(os.stat("/dev/null").st_ctime_ns == before, f"it was changed: {oct(os.stat('/dev/null').st_mode)}")
     if done.stdout != "1:3\n":
         raise NotApplicable("the program's streams are the runtime's own, not the host's device")
     return "mode and owner are what they were"
