@@ -202,7 +202,9 @@ class Box:
     def call(self, *words: str, timeout: float = 60, through: tuple[str, ...] = (), **options: Any) -> Done:
         """One command of the runtime, which a command line may be put in front of."""
         # An empty pipe: with the host's /dev/null, crun changes the owner of that (see procfs.inode_of_the_hosts_null).
-        options = {**({} if "stdin" in options else {"input": ""}), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        if "stdin" not in options:
+            options["input"] = ""
         root = self.ground.directory / "state"
         command = [*through, *self.ground.runtime.command, "--root", str(root), *words]
         return subprocess.run(command, text=True, errors="replace", timeout=timeout, check=False,
