@@ -1,16 +1,13 @@
 """A plan told to a person, to a program, or as a script: nothing is done, and no privilege is needed.
 
-The script form holds each step's shell words. A step whose words end with a backslash is a command that starts another
-one (unshare, setpriv, setsid): the rest of the script is its argument.
+Each step's command line has the same effect as the step. One that ends with a backslash starts another command
+(unshare, setpriv, setsid), in which the steps after it are done. The script form is in `script`.
 """
-
-from typing import Any
 
 import msgspec
 
 from runtime.plan import Plan
-from runtime.process.entrance import Enter, Join
-from runtime.step import Step
+from runtime.script import script
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -53,24 +50,4 @@ def as_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def as_script(plan: Plan) -> str:
-    """The shell words in order. A shell enters its cgroup before it starts the rest in other namespaces."""
-    first = [step for step in plan.outside if not isinstance(step, Enter | Join)]
-    enter = [step for step in plan.outside if isinstance(step, Enter | Join)]
-    return "#!/bin/bash -eu\n" + script((*first, *plan.leaving, *enter, *plan.inside), 0)
-
-
-def script(steps: tuple[Step[Any], ...], depth: int) -> str:
-    lines: list[str] = []
-    for number, step in enumerate(steps):
-        words = step.shell()
-        lines.append(f"# {step.describe()}")
-        if words.endswith(" \\"):
-            mark = f"REST_{depth}"
-            rest = script(steps[number + 1:], depth + 1)
-            return "\n".join([*lines, f"exec {words[:-2]} bash -euc \"$(cat <<'{mark}'", f"{rest}\n{mark}", ')"'])
-        lines.append(words)
-    return "\n".join(lines)
-
-
-FORMATS = {"text": as_text, "json": as_json, "sh": as_script}
+FORMATS = {"text": as_text, "json": as_json, "sh": script}

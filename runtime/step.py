@@ -42,6 +42,10 @@ class Step(msgspec.Struct, Generic[Stage], frozen=True):
         """A command line of bash and util-linux with the same effect."""
         raise NotImplementedError
 
+    def script(self) -> str:
+        """The same in a script of the whole plan (`runtime.script`), where that needs other words; "" for nothing."""
+        return self.shell()
+
     def apply(self, at: Stage) -> None:
         """Do it. Raises OSError, or the package's own error, with the object and the call named."""
         raise NotImplementedError

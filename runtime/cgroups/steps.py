@@ -25,10 +25,10 @@ class MakeCgroup(Step[object], frozen=True):
     directories: tuple[str, ...]
 
     def describe(self) -> str:
-        return f"make the cgroup {_braces(self.directories)}"
+        return f"make the cgroup {braces(self.directories)}"
 
     def shell(self) -> str:
-        return f"mkdir -p {_braces(self.directories)}"
+        return f"mkdir -p {braces(self.directories)}"
 
     def apply(self, at: object) -> None:
         with ExitStack() as made:
@@ -42,7 +42,7 @@ class MakeCgroup(Step[object], frozen=True):
             remove(directory)
 
 
-def _braces(directories: tuple[str, ...]) -> str:
+def braces(directories: tuple[str, ...]) -> str:
     """All of them as bash would expand them: /sys/fs/cgroup/{cpu,memory}/pydocker/1."""
     start = os.path.commonpath(directories)
     ends = [below(start, directory) for directory in directories]

@@ -154,7 +154,7 @@ class InheritCpuset(Step[object], frozen=True):
         return f"give the cpuset {self.directory} the CPUs and memory nodes of the cgroups above"
 
     def shell(self) -> str:
-        loop = "for f in cpuset.cpus cpuset.mems; do grep -q . $c/$f || cat $c/../$f > $c/$f; done"
+        loop = "for f in cpuset.cpus cpuset.mems; do [ -n \"$(cat $c/$f)\" ] || cat $c/../$f > $c/$f; done"
         return f"for c in {shlex.join(levels(self.mountpoint, self.directory)[1:])}; do {loop}; done"
 
     def apply(self, at: object) -> None:

@@ -22,6 +22,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from runtime.cgroups import Cgroup
+from runtime.cgroups.steps import braces
 from runtime.errors import Fault, StepFailed
 from runtime.linux import namespaces as n
 from runtime.linux import null, prctl
@@ -70,9 +71,9 @@ class Enter(Step[Outside], frozen=True):
     def shell(self) -> str:
         enter = [*(["--user=/proc/self/fd/8"] if self.user else []),
                  *(f"--{KINDS[kind][1].replace('mnt', 'mount')}={quote(path)}" for kind, path in self.joined)]
-        unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new),
+        unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new if kind != "cgroup"),
                             *(f"--{clock} {seconds}" for clock, seconds, _ in self.offsets),
-                            "--fork", "--propagation unchanged"])
+                            *(["--fork"] if {"pid", "time"} & {*self.new} else []), "--propagation unchanged"])
         return f"nsenter {' '.join(enter)} {unshare} \\" if enter else f"{unshare} \\"
 
     def apply(self, at: Outside) -> None:
@@ -155,7 +156,8 @@ class EnterCgroup(Step[Outside], frozen=True):
         return list(self.cgroup.paths.values())
 
     def shell(self) -> str:
-        return "; ".join(f"echo $$ > {quote(directory)}/cgroup.procs" for directory in self.directories())
+        directories = braces(tuple(self.directories()))
+        return f"for cgroup in {directories}; do echo 0 > \"$cgroup\"/cgroup.procs; done  # 0: whoever writes"
 
     def apply(self, at: Outside) -> None:
         assert at.channel is not None, "the process exists"

@@ -64,7 +64,8 @@ class SetOomScore(Step[Outside], frozen=True):
         return f"set oom_score_adj to {self.value}"
 
     def shell(self) -> str:
-        return f"echo {self.value} > /proc/$$/oom_score_adj"
+        return (f"read -r score < /proc/self/oom_score_adj; "
+                f"[ $score = {self.value} ] || echo {self.value} > /proc/self/oom_score_adj")
 
     def apply(self, at: Outside) -> None:
         # Writing the present value is refused, too, where CAP_SYS_RESOURCE is missing and the floor is higher.

@@ -23,7 +23,7 @@ class Hostname(Step[Inside], frozen=True):
         return f"set the hostname to {self.name}"
 
     def shell(self) -> str:
-        return f"hostname {quote(self.name)}"
+        return f"echo {quote(self.name)} > /proc/sys/kernel/hostname"
 
     def apply(self, at: Inside) -> None:
         namespaces.sethostname(self.name)
@@ -40,7 +40,7 @@ class Domainname(Step[Inside], frozen=True):
         return f"set the domain name to {self.name}"
 
     def shell(self) -> str:
-        return f"domainname {quote(self.name)}"
+        return f"echo {quote(self.name)} > /proc/sys/kernel/domainname"
 
     def apply(self, at: Inside) -> None:
         namespaces.setdomainname(self.name)
@@ -74,6 +74,9 @@ class SessionKeyring(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"keyctl session {quote(self.name)} \\"
+
+    def script(self) -> str:
+        return ": by keyctl session, of the package keyutils: left out"
 
     def apply(self, at: Inside) -> None:
         try:
@@ -122,7 +125,7 @@ class NewCgroupNamespace(Step[Inside], frozen=True):
         return "begin a new cgroup namespace"
 
     def shell(self) -> str:
-        return ": the outer `unshare --cgroup` did this, as the shell was in its cgroup by then"
+        return "unshare --cgroup \\"
 
     def apply(self, at: Inside) -> None:
         at.await_cgroup()

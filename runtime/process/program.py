@@ -35,6 +35,9 @@ class OpenFifo(Step[Inside], frozen=True):
     def shell(self) -> str:
         return f"mkfifo {quote(self.path)}; exec 9<>{quote(self.path)}"
 
+    def script(self) -> str:
+        return ": nobody else will call start: left out"
+
     def apply(self, at: Inside) -> None:
         # For writing, too: a FIFO without a writer would be at its end as soon as a `start` dies before it writes.
         at.fifo = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
@@ -54,6 +57,9 @@ class WorkingDirectory(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"cd {quote(self.path)}"
+
+    def script(self) -> str:
+        return f"directory={quote(self.path)}  # for the last command: going there now would leave the host's tools"
 
     def apply(self, at: Inside) -> None:
         os.chdir(self.path)
@@ -79,6 +85,9 @@ class FindProgram(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"type -P {quote(self.name)}"
+
+    def script(self) -> str:
+        return ": done by the last command"
 
     def apply(self, at: Inside) -> None:
         at.program = self.direct() if "/" in self.name else self.search()
@@ -122,6 +131,11 @@ class FindHome(Step[Inside], frozen=True):
     def shell(self) -> str:
         return f"export HOME=$(awk -F: '$3 == {self.uid} {{ print $6; exit }}' /etc/passwd)"
 
+    def script(self) -> str:
+        return ("home=''; if [ -f /etc/passwd ]; then while IFS=: read -r _ _ user _ _ directory _; do "
+                f"if [ \"$user\" = {self.uid} ]; then home=$directory; break; fi; done < /etc/passwd; fi; "
+                "home=${home:-/}")
+
     def apply(self, at: Inside) -> None:
         at.home = home(passwd(at.root), self.uid)
 
@@ -160,6 +174,9 @@ class WaitForStart(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return "head -c 1 <&9 >/dev/null"
+
+    def script(self) -> str:
+        return ": nobody else will call start: left out"
 
     def apply(self, at: Inside) -> None:
         handshake(at)
@@ -229,7 +246,10 @@ class Execute(Step[Inside], frozen=True):
         return f"execute {' '.join(map(quote, self.args))}"
 
     def shell(self) -> str:
-        return f"exec env -i {' '.join(map(quote, self.env))} {' '.join(map(quote, self.args))}"
+        return f"exec env -i {self.script()}"
+
+    def script(self) -> str:
+        return " ".join(map(quote, (*self.env, *self.args)))
 
     def apply(self, at: Inside) -> None:
         for descriptor in range(3, 3 + self.preserved):
@@ -244,4 +264,4 @@ class Execute(Step[Inside], frozen=True):
 def environment(lines: tuple[str, ...], home: str) -> dict[str, str]:
     """The lines as execve takes them; the last of several for one name wins. HOME is added if it is not there."""
     found = dict(line.split("=", 1) for line in lines)
-    return {"HOME": home, **found} if home and not found.get("HOME") else found
+    return {**found, "HOME": home} if home and not found.get("HOME") else found

@@ -93,6 +93,9 @@ class UseTerminal(Step[Inside], frozen=True):
     def shell(self) -> str:
         return "setsid --ctty \\"
 
+    def script(self) -> str:
+        return ": the caller's terminal stays the caller's"
+
     def apply(self, at: Inside) -> None:
         fcntl.ioctl(at.terminal, termios.TIOCSCTTY, 0)
         for descriptor in (0, 1, 2):
@@ -111,7 +114,8 @@ class OwnOutputs(Step[Inside], frozen=True):
         return f"give the pipes of standard input, output and error to user {self.uid}"
 
     def shell(self) -> str:
-        return f"chown {self.uid} /proc/self/fd/[012]"
+        return ("for fd in 0 1 2; do if [ -p /dev/fd/$fd ] || [ -S /dev/fd/$fd ]; then "
+                f"chown {self.uid} /proc/self/fd/$fd; fi; done")
 
     def apply(self, at: Inside) -> None:
         for descriptor in (0, 1, 2):

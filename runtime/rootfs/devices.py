@@ -55,8 +55,10 @@ class DeviceNode(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         numbers = "" if self.type == "p" else f" {self.major} {self.minor}"
-        place = quote("." + self.path)
-        return f"mknod -m {self.mode:04o} {place} {self.type}{numbers}; chown {self.uid}:{self.gid} {place}"
+        directory, name = os.path.split(self.path)
+        place = f"{target.words(directory)}/{quote(name)}"
+        make = f"mknod -m {self.mode:04o} {place} {self.type}{numbers}; chown {self.uid}:{self.gid} {place}"
+        return f"mkdir -p {target.words(directory)}; if [ ! -e {place} ]; then {make}; fi"
 
     def apply(self, at: Inside) -> None:
         parent = make_directories(at.root, os.path.dirname(self.path))
@@ -94,7 +96,10 @@ class Link(Step[Inside], frozen=True):
         return f"link {self.path} to {self.to}"
 
     def shell(self) -> str:
-        return f"ln -s {quote(self.to)} {quote('.' + self.path)}"
+        directory, name = os.path.split(self.path)
+        place = f"{target.words(directory)}/{quote(name)}"
+        unless = f"[ -L {place} ] || [ -e {place} ] || ln -s"
+        return f"{'ln -sfT' if name == 'ptmx' else unless} {quote(self.to)} {place}"
 
     def apply(self, at: Inside) -> None:
         parent = make_directories(at.root, os.path.dirname(self.path))
@@ -124,7 +129,8 @@ class BindConsole(Step[Inside], frozen=True):
         return "bind the terminal to /dev/console"
 
     def shell(self) -> str:
-        return "touch ./dev/console; mount --bind \"$(tty)\" ./dev/console"
+        place = target.words("/dev/console")
+        return f"touch {place}; if [ -t 0 ]; then mount --bind \"$(tty)\" {place}; fi"
 
     def apply(self, at: Inside) -> None:
         where = target.file(at.root, "/dev/console")

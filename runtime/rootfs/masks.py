@@ -7,12 +7,12 @@ covered read-only, since the inode that lies there is the host's (see `linux.nul
 
 import os
 import stat
-from shlex import quote
 from typing import ClassVar
 
 from runtime.linux import mounts as m
 from runtime.linux import null
 from runtime.linux.openat2 import openat2
+from runtime.rootfs import target
 from runtime.rootfs.mounts import attach
 from runtime.stage import Inside
 from runtime.step import Step
@@ -29,9 +29,10 @@ class MaskPath(Step[Inside], frozen=True):
         return f"mask {self.path}"
 
     def shell(self) -> str:
-        place = quote("." + self.path)
-        return (f"if [ -d {place} ]; then mount -t tmpfs -o ro,nr_blocks=1,nr_inodes=1 tmpfs {place}; "
-                f"elif [ -e {place} ]; then mount --bind -o ro /dev/null {place}; fi")
+        place = target.words(self.path)
+        return (f"if [ -d {place} ]; then mount -t tmpfs -o nr_blocks=1,nr_inodes=1 tmpfs {place}; "
+                f"mount -o remount,bind,ro {place}; elif [ -e {place} ]; then "
+                f"mount --bind /dev/null {place}; mount -o remount,bind,ro,nosuid,noexec {place}; fi")
 
     def apply(self, at: Inside) -> None:
         try:
@@ -61,8 +62,9 @@ class ReadonlyPath(Step[Inside], frozen=True):
         return f"make {self.path} read-only"
 
     def shell(self) -> str:
-        place = quote("." + self.path)
-        return f"if [ -e {place} ]; then mount --rbind {place} {place}; mount -o remount,bind,ro {place}; fi"
+        place = target.words(self.path)
+        return (f"if [ -e {place} ]; then mount --rbind {place} {place}; "
+                f"{target.below('mount -o remount,bind,ro', place)}; fi")
 
     def apply(self, at: Inside) -> None:
         try:

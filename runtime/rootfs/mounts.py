@@ -32,11 +32,17 @@ class NewFilesystem(Step[Inside], frozen=True):
         return f"mount {self.fstype} on {self.path}"
 
     def shell(self) -> str:
-        words = [self.attributes.words(), *(key if value is None else f"{key}={value}" for key, value in self.data)]
-        options = ",".join(filter(None, words))
-        place = quote("." + self.path)
-        line = f"mount -t {self.fstype} {'-o ' + quote(options) + ' ' if options else ''}{quote(self.source)} {place}"
-        return "; ".join([f"mkdir -p {place}", line, *(f"mount --make-{word} {place}" for word in self.propagation)])
+        # Read-only is the mount, and not the file system, which others may share: so it is said afterwards.
+        first = self.attributes.adding(0, m.MOUNT_ATTR_RDONLY)
+        words = [first.words(), *(key if value is None else f"{key}={value}" for key, value in self.data)]
+        options = ",".join(word for word in words if word not in ("", "rw"))
+        option = f"-o {quote(options)} " if options else ""
+        place = target.words(self.path)
+        return "; ".join([
+            f"mkdir -p {place}",
+            f"mount -t {quote(self.fstype)} {option}{quote(self.source)} {place}",
+            *([f"mount -o remount,bind,ro {place}"] if self.attributes.set & m.MOUNT_ATTR_RDONLY else []),
+            *(f"mount --make-{word} {place}" for word in self.propagation)])
 
     def apply(self, at: Inside) -> None:
         where = PLACES.get(self.fstype, target.directory)(at.root, self.path)
@@ -69,13 +75,14 @@ class BindMount(Step[Inside], frozen=True):
         return f"bind {self.source} to {self.path}{' (' + words + ')' if words else ''}"
 
     def shell(self) -> str:
-        source, place = quote(self.source), quote("." + self.path)
+        source, place = quote(self.source), target.words(self.path)
         words = self.attributes.words()
         idmap = f"-o {quote(self.idmap.words())} " if self.idmap else ""
         return "; ".join([
-            f"if [ -d {source} ]; then mkdir -p {place}; else mkdir -p $(dirname {place}); touch {place}; fi",
+            target.made(source, place),
             f"mount --{'rbind' if self.recursive else 'bind'} {idmap}{source} {place}",
             *([f"mount -o remount,bind,{words} {place}"] if words else []),
+            *([target.below(f"mount -o remount,bind,{self.below.words()}", place)] if self.below.words() else []),
             *(f"mount --make-{word} {place}" for word in self.propagation)])
 
     def apply(self, at: Inside) -> None:

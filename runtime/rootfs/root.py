@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from runtime.linux import mounts as m
 from runtime.linux.openat2 import make_directories, openat2
+from runtime.rootfs import target
 from runtime.rootfs.options import PROPAGATION, Attributes
 from runtime.stage import Inside
 from runtime.step import Step
@@ -45,17 +46,17 @@ class BindRoot(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         path = quote(self.path)
-        return f"mount --rbind {path} {path} && mount --make-rprivate {path} && cd {path}"
+        return f"mount --rbind {path} {path}; mount --make-private {path}; cd {path}; export root=$PWD"
 
     def apply(self, at: Inside) -> None:
-        target = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        place = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            tree = m.open_tree(target, "", m.OPEN_TREE_CLONE | m.AT_RECURSIVE | m.AT_EMPTY_PATH)
+            tree = m.open_tree(place, "", m.OPEN_TREE_CLONE | m.AT_RECURSIVE | m.AT_EMPTY_PATH)
             # Only its top is made private: what is mounted below may be meant to spread (rshared volumes).
             m.mount_setattr(tree, propagation=m.MS_PRIVATE)
-            m.move_mount(tree, target)
+            m.move_mount(tree, place)
         finally:
-            os.close(target)
+            os.close(place)
         at.root = tree
 
 
@@ -86,7 +87,7 @@ class MakeDirectory(Step[Inside], frozen=True):
         return f"make the directory {self.path} if it is missing"
 
     def shell(self) -> str:
-        return f"mkdir -p {quote('.' + self.path)}"
+        return f"mkdir -p {target.words(self.path)}"
 
     def apply(self, at: Inside) -> None:
         os.close(make_directories(at.root, self.path))
@@ -104,13 +105,21 @@ class PivotRoot(Step[Inside], frozen=True):
         return "make it the root of this mount namespace, and detach the old one"
 
     def shell(self) -> str:
-        return "pivot_root . . && umount -l . && cd /"
+        return "pivot_root . .; umount -l .; cd /"
+
+    def script(self) -> str:
+        return ("cd /usr  # not the root itself, or it would be moved along; from here on, this is what $host needs\n"
+                "(cd \"$root\"; exec pivot_root . .)\n"
+                "$host/mount -c --make-rslave ..\n$host/umount -l /")
 
     def apply(self, at: Inside) -> None:
+        old = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.fchdir(at.root)
         m.pivot_root(".", ".")
-        # The old root now lies over the new one. Its mounts must not tell the host's that they are unmounted.
-        m.mount_setattr(m.AT_FDCWD, ".", propagation=m.MS_SLAVE, recursive=True)
+        # The old root now lies over the new one. Its mounts must not tell the host's that they are unmounted; by its
+        # descriptor, as "." is the new one, whose mounts may be meant to spread (rshared volumes).
+        m.mount_setattr(old, propagation=m.MS_SLAVE, recursive=True)
+        os.close(old)
         m.umount2(".", m.MNT_DETACH)
         os.chdir("/")
 
@@ -127,6 +136,9 @@ class RootPropagation(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"mount --make-{self.kind} /"
+
+    def script(self) -> str:
+        return f"$host/{self.shell()}"
 
     def apply(self, at: Inside) -> None:
         flags = PROPAGATION[self.kind]
@@ -145,7 +157,7 @@ class SetAttributes(Step[Inside], frozen=True):
         return f"remount {self.path} {self.attributes.words()}"
 
     def shell(self) -> str:
-        return f"mount -o remount,bind,{self.attributes.words()} {quote('.' + self.path)}"
+        return f"mount -o remount,bind,{self.attributes.words()} {target.words(self.path)}"
 
     def apply(self, at: Inside) -> None:
         fd = openat2(at.root, self.path, os.O_PATH)

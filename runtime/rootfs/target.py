@@ -2,6 +2,7 @@
 
 import errno
 import os
+from shlex import quote
 
 from runtime.errors import StepFailed
 from runtime.linux.mounts import PROC_SUPER_MAGIC, filesystem
@@ -14,6 +15,22 @@ MOST_LINKS = 40  # as many as the kernel follows (path_resolution(7))
 OVER_PROC = frozenset(
     f"/proc/{name}" for name in ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
                                  "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled"))
+
+
+def words(path: str) -> str:
+    """The place as a shell's word: `inside` is a function that finds it as the container would (`runtime.script`)."""
+    return f'"$(inside {quote(path)})"'
+
+
+def made(source: str, place: str) -> str:
+    """The shell's command that makes the place of a bind mount, of what its source is. Both are words."""
+    return (f"if [ -d {source} ]; then mkdir -p {place}; "
+            f"elif [ ! -e {place} ]; then mkdir -p \"$(dirname {place})\"; touch {place}; fi")
+
+
+def below(command: str, place: str) -> str:
+    """The shell's command for every mount at and below the place, which is a word."""
+    return f"findmnt -Rrno TARGET {place} | while read -r mount; do {command} \"$(printf %b \"$mount\")\"; done"
 
 
 def directory(root: int, path: str) -> int:

@@ -1,0 +1,234 @@
+"""A plan as a script for bash, which makes the same container with nothing but coreutils, util-linux and iproute2.
+
+Each step's own words (`Step.script`) in the order of the plan; here is only what a shell needs around them:
+
+    stages      a command that starts another one in new surroundings (unshare, setsid: words that end with a backslash)
+                gets the rest of the script as its argument: one text for each such process, of which each executes
+                the next, so that in the end all were one process
+    inside      a function that resolves a path as the container will, where the runtime has openat2(2)
+    $host       the host's tools after pivot_root: only the image's can be found by path then. What is still needed is
+                started by the host's loader with the host's libraries, from a working directory that stays the host's
+                /usr; it can be used even when nothing leads there any more
+    setpriv     several steps, one command: each alone would take away what the next one needs
+    clean_up    what `run` does at its end
+
+Words of a config.json come into the script quoted, and into its comments without line ends: it is a stranger's file.
+"""
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+from runtime.cgroups.steps import MakeCgroup, braces
+from runtime.hooks import AwaitMounts, LaterHook, LetGoOn, RuntimeHook
+from runtime.plan import Plan
+from runtime.process.entrance import Enter
+from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
+from runtime.process.names import Domainname, Hostname
+from runtime.process.program import Execute, FindHome, WorkingDirectory
+from runtime.rootfs.root import PivotRoot
+from runtime.step import Step
+
+Steps = tuple[Step[Any], ...]
+WIDTH = 112
+PRIVILEGES = (DropBounding, BecomeUser, SetCapabilities, NoNewPrivileges)
+NAMES = (Hostname, Domainname)
+BY_OTHERS = (AwaitMounts, RuntimeHook, LetGoOn)  # done by a process that stays in the host's namespaces
+
+HEAD = """\
+#!/bin/bash
+# What `pydocker-runtime run` does, as a script of one line or a few for each step: executed as root, it makes the same
+# container. Read it from top to bottom; above each step stands what it is, why it is done here, and where to read more.
+#
+# It needs bash, coreutils, util-linux and iproute2, and is for learning: unlike the runtime it trusts the bundle (its
+# links may be exchanged while the script looks at them, and the host's last tools look into the image's /etc).
+set -eu
+"""
+
+INSIDE = """\
+# inside PATH: where a path of the container is, seen from here. Links in it are followed as the container would: one to
+# /run leads to the container's /run. (The runtime has the kernel do this: openat2(2), RESOLVE_IN_ROOT.)
+inside() {
+    local left=$1 found='' part link
+    while [ -n "$left" ]; do
+        part=${left%%/*} left=${left#"${left%%/*}"} left=${left#/}
+        case $part in
+            ''|.) ;;
+            ..) found=${found%/*} ;;
+            *)  if [ -L "$root$found/$part" ]; then
+                    link=$(readlink "$root$found/$part")
+                    case $link in /*) found='' ;; esac
+                    left=$link/$left
+                else
+                    found=$found/$part
+                fi ;;
+        esac
+    done
+    printf '%s' "$root$found"
+}
+export -f inside
+"""
+
+HOST = """\
+# Once the root is the container's, only the image's tools can be found. $host starts the host's: by its own loader and
+# with its own libraries, from the working directory /usr, in which the process stays until it becomes the program.
+loader='' libraries=''
+while read -r line; do
+    [[ $line =~ ^(.*=\\>\\ )?(/[^\\ ]+)\\ \\(0x ]] || continue
+    file=./$(realpath --relative-to=/usr "${BASH_REMATCH[2]}")
+    if [ -n "${BASH_REMATCH[1]}" ]; then libraries+=:${file%/*}; else loader=$file; fi
+done < <(ldd /usr/bin/{env,mount,setpriv,umount})
+export host="$loader --library-path ${libraries#:} ./bin"
+"""
+
+
+def script(plan: Plan) -> str:
+    """The whole script."""
+    at = next(number for number, step in enumerate(plan.outside) if isinstance(step, Enter))
+    before, enter, after = plan.outside[:at], plan.outside[at], plan.outside[at + 1:]
+    hooks = tuple(step for step in after if isinstance(step, BY_OTHERS))
+    own = tuple(step for step in after if not isinstance(step, BY_OTHERS))
+    # A process in a new user namespace may no longer write to the host's files: so it does before.
+    entering: Steps = (*own, enter) if isinstance(enter, Enter) and "user" in enter.new else (enter, *own)
+    stages = split((*entering, *ordered(plan.inside)))
+    first, *others = stages
+    texts = [stage(name(began), began, steps, following) for began, steps, following in joined(others)]
+    begin = body(first[1])
+    return "\n".join(filter(None, (
+        HEAD, clean_up(plan), INSIDE, HOST, body((*before, *plan.leaving)), runner(hooks), *texts,
+        "# ---- And now all that is executed.\n", begin and begin + "\n", started(enter, wait=True)))) + "\n"
+
+
+Stage = tuple[Step[Any] | None, Steps]
+
+
+def ordered(steps: Steps) -> Steps:
+    """As planned, but for the names: bash has no word for sethostname(2), and the host's /proc is there before the
+    root changes."""
+    names = tuple(step for step in steps if isinstance(step, NAMES))
+    rest = tuple(step for step in steps if not isinstance(step, NAMES))
+    at = next(number for number, step in enumerate(rest) if isinstance(step, PivotRoot))
+    return (*rest[:at], *names, *rest[at:])
+
+
+def split(steps: Steps) -> list[Stage]:
+    """By the steps that start another process; those of the privileges come last, and belong together."""
+    stages: list[tuple[Step[Any] | None, list[Step[Any]]]] = [(None, [])]
+    for step in steps:
+        if not isinstance(step, PRIVILEGES) and (step.script().endswith(" \\") or isinstance(step, PivotRoot)):
+            stages.append((step, []))
+        else:
+            stages[-1][1].append(step)
+    return [(began, tuple(own)) for began, own in stages]
+
+
+def joined(stages: list[Stage]) -> list[tuple[Step[Any], Steps, Step[Any] | None]]:
+    """Each stage with the step that began it, and the one that it ends with."""
+    following = [began for began, _ in stages[1:]]
+    return [(began, steps, after) for (began, steps), after in zip(stages, [*following, None], strict=True)
+            if began is not None]
+
+
+def name(step: Step[Any]) -> str:
+    """BindRoot: bind_root."""
+    return "after" + "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(step).__name__)
+
+
+def stage(variable: str, began: Step[Any], steps: Steps, following: Step[Any] | None) -> str:
+    """The text of one process, kept in a variable until it is executed."""
+    lines = []
+    if isinstance(began, PivotRoot):
+        lines.append(f"{began.script()}\n")
+    lines.append(body(steps) if following is not None else last(steps))
+    if following is not None:
+        lines.append(started(following))
+    text = "\n".join(filter(None, lines))
+    end = f"END_OF_{variable}"
+    while end in text:
+        end += "_"
+    title = f"# ---- {heading(began)}"
+    return f"{title}\nread -r -d '' {variable} <<'{end}' || true\n{text}\n{end}\nexport {variable}\n"
+
+
+def heading(began: Step[Any]) -> str:
+    return f"Executed after: {line(began.describe())}"
+
+
+def started(step: Step[Any], *, wait: bool = False) -> str:
+    """The command that the next stage is the argument of."""
+    words = "" if isinstance(step, PivotRoot) else step.script().removesuffix("\\")
+    begin = "" if wait else "exec "
+    return f"{comment(step)}\n{begin}{words}bash -euc \"${name(step)}\""
+
+
+def last(steps: Steps) -> str:
+    """After the root has changed: what bash does itself, and then the one command that becomes the program.
+
+    It has no `exec` before it, which makes paths absolute: the last command of `bash -c` takes its place anyway.
+    """
+    privileges = tuple(step for step in steps if isinstance(step, PRIVILEGES))
+    execute = tuple(step for step in steps if isinstance(step, Execute))
+    rest = tuple(step for step in steps if step not in privileges and step not in execute)
+    options = " ".join(step.script().removesuffix(" \\").removeprefix("setpriv ") for step in privileges)
+    directory = "".join(" -C \"$directory\"" for step in steps if isinstance(step, WorkingDirectory))
+    home = "".join(" HOME=\"$home\"" for step in steps if isinstance(step, FindHome))
+    words = "".join(step.script() for step in execute)
+    return "\n".join((body(rest), *(comment(step) for step in (*privileges, *execute)),
+                      f"$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
+
+
+def runner(hooks: Steps) -> str:
+    """Hooks of the host's side run in a process that stays there, and meets the container's at two FIFOs."""
+    if not hooks:
+        return ""
+    inner = textwrap.indent(body(hooks), "    ")
+    return ("# ---- A process that stays in the host's namespaces, and runs the hooks when the mounts are made\n"
+            f"export meeting=$(mktemp -d)\nmkfifo \"$meeting\"/due \"$meeting\"/done\n(\n{inner}\n) &\n")
+
+
+def clean_up(plan: Plan) -> str:
+    """The end of `run`: nobody is left, no cgroup, and the hooks of the end."""
+    made = tuple(directory for step in plan.outside if isinstance(step, MakeCgroup) for directory in step.directories)
+    if not made:
+        return ""
+    hooks = [step.script() for step in plan.later if isinstance(step, LaterHook) and step.kind == "poststop"]
+    after = "".join(f"    {words}\n" for words in hooks)
+    return f"""\
+# At the end nothing is left: whoever is still in the cgroup is killed, and it is removed as soon as the kernel lets go.
+clean_up() {{
+    for cgroup in {braces(made)}; do
+        kill -KILL $(cat "$cgroup"/**/cgroup.procs) 2>/dev/null || true
+        for try in {{1..500}}; do
+            mapfile -t all < <(printf '%s\\n' "$cgroup"/**/ | sort -r)
+            rmdir "${{all[@]}}" 2>/dev/null || [ ! -d "$cgroup" ] && break
+            sleep 0.02
+        done
+    done
+    [ -z "${{meeting-}}" ] || rm -r "$meeting"
+{after}}}
+shopt -s globstar
+trap clean_up EXIT
+"""
+
+
+def body(steps: Iterable[Step[Any]]) -> str:
+    """Each step's words below their comment."""
+    found: list[str] = []
+    before: type[object] = object
+    for step in steps:
+        found.append(f"{comment(step, again=type(step) is before)}\n{step.script() or ':'}\n")
+        before = type(step)
+    return "\n".join(found)
+
+
+def comment(step: Step[Any], *, again: bool = False) -> str:
+    """What; and, if the step before was not of the same kind, why, and where to read more."""
+    reason = "" if again else f"{line(step.why)} -- {line(step.manual)}"
+    return "\n".join(f"# {text}" for text in (
+        *textwrap.wrap(line(step.describe()), WIDTH, break_long_words=False),
+        *textwrap.wrap(reason, WIDTH, initial_indent="  ", subsequent_indent="  ")))
+
+
+def line(text: str) -> str:
+    """Without anything that could end a comment."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

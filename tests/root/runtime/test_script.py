@@ -1,0 +1,187 @@
+"""`explain --format sh`, executed: the same container as `run` makes, seen from inside and from outside."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
+
+KINDS = ("mnt", "net", "uts", "pid", "ipc", "cgroup", "user", "time")
+# What the program tells of its own world; then it waits, to be looked at from outside.
+PROGRAM = """
+for file in mountinfo cgroup limits uid_map gid_map oom_score_adj; do echo "== $file"; cat /proc/self/$file; done
+echo "== pid $$"
+echo "== status"
+grep -E '^(Cap|Uid|Gid|Groups|NoNewPrivs|Seccomp:|NSsid|NSpgid|Umask|SigIgn|SigBlk)' /proc/self/status
+echo "== names"; hostname; cat /proc/sys/kernel/hostname /proc/sys/kernel/domainname
+echo "== environment"; env
+echo "== directory"; pwd
+echo "== descriptors"; for fd in /proc/self/fd/*; do echo ${fd##*/}; done
+echo "== interfaces"; cat /proc/net/dev | grep -o '^ *[a-z0-9]*:'
+echo "== devices"; ls -ln /dev /dev/pts | grep -v '^total'; ls -ln /sys/fs/cgroup
+echo "== end"
+read line
+"""
+# What counts what happened, and not what was set; and what depends on the moment.
+COUNTED = re.compile(r"usage|stat|current|procs|tasks|events|threads|failcnt|numa|peak|pressure|oom_control|_serviced|"
+                     r"_bytes_recursive|\.io_|blkio\.(?!weight|throttle\.[rw])|effective|hierarchical|time_|kill")
+
+
+class Seen(dict[str, Any]):
+    """What was found out about a container."""
+
+
+@contextmanager
+def running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command, and what its container said, while that waits."""
+    process = subprocess.Popen(command, cwd=REPOSITORY, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+    assert process.stdin and process.stdout and process.stderr
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        if line == "== end\n":
+            break
+    else:
+        raise AssertionError(f"{process.wait(60)}: {''.join(said)} {process.stderr.read()}")
+    try:
+        yield process, "".join(said)
+    finally:
+        process.stdin.close()
+        rest = process.stdout.read(), process.stderr.read()
+        assert process.wait(60) in (0, 1), rest
+        assert rest == ("", "")
+        process.stdout.close()
+        process.stderr.close()
+
+
+def look(command: list[str], cgroup: str) -> Seen:
+    seen = Seen()
+    with running(command) as (_, said):
+        seen["inside"] = normal(said)
+        directories = sorted(Path("/sys/fs/cgroup").glob(f"*{cgroup}")) or [Path(f"/sys/fs/cgroup{cgroup}")]
+        pids = {pid for directory in directories for pid in (directory / "cgroup.procs").read_text().split()}
+        init = min(pids, key=int)
+        seen["namespaces"] = {kind: namespace(init, kind) for kind in KINDS}
+        seen["mountinfo"] = normal(Path(f"/proc/{init}/mountinfo").read_text())
+        seen["values"] = {f"{directory}/{file}": value for directory in directories
+                          for file, value in values(directory).items()}
+        seen["name"] = Path(f"/proc/{init}/comm").read_text()
+        seen["number of processes"] = len(pids)
+    return seen
+
+
+def namespace(pid: str, kind: str) -> str:
+    """The host's, one that somebody else has, or one of its own."""
+    link = os.readlink(f"/proc/{pid}/ns/{kind}")
+    return "the host's" if link == os.readlink(f"/proc/self/ns/{kind}") else "another"
+
+
+def values(directory: Path) -> dict[str, str]:
+    found = {}
+    for file in sorted(directory.iterdir()):
+        if file.is_file() and not COUNTED.search(file.name):
+            try:
+                found[file.name] = file.read_text()
+            except OSError:
+                continue  # for writing only
+    return found
+
+
+def normal(text: str) -> str:
+    """Without what a new container has of its own: mount ids, device numbers, peer groups, moments."""
+    text = re.sub(r"^\d+ \d+ \d+:\d+ ", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\b(shared|master|propagate_from):\d+", r"\1:N", text)
+    return re.sub(r" [A-Z][a-z]{2} +\d+ +\d\d:\d\d(?::\d\d)?( \d{4})? ", " ", text)
+
+
+# The bundles.
+
+def plain(runtime: Runtime) -> None:
+    """As Docker asks for it."""
+
+
+def podman(runtime: Runtime) -> None:
+    """As podman asks: read-only files of its own, slave propagation, limits, an OOM score, sysctls."""
+    (runtime.directory / "hosts").write_text("127.0.0.1 localhost\n")
+    mounts = json.loads((runtime.bundle / "config.json").read_text())["mounts"]
+    mounts += [{"destination": "/etc/hosts", "type": "bind", "source": str(runtime.directory / "hosts"),
+                "options": ["bind", "rprivate", "ro", "nosuid", "nodev"]},
+               {"destination": "/run", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+               {"destination": "/shared", "type": "bind", "source": str(runtime.directory),
+                "options": ["rbind", "rshared"]}]
+    runtime.change(mounts=mounts, domainname="example.org", linux__rootfsPropagation="slave", process__oomScoreAdj=100,
+                   process__rlimits=[{"type": "RLIMIT_NOFILE", "soft": 512, "hard": 1024},
+                                     {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
+                   process__env=["PATH=/bin", "container=podman", "WITH=a space and 'quotes' $(and) \"more\""],
+                   linux__sysctl={"net.ipv4.ip_unprivileged_port_start": "80", "kernel.msgmax": "9000"})
+
+
+def host_network(runtime: Runtime) -> None:
+    namespaces = [{"type": kind} for kind in ("mount", "uts", "pid", "ipc")]
+    runtime.change(linux__namespaces=namespaces)
+
+
+def read_only(runtime: Runtime) -> None:
+    """The root, with a tmpfs that is read-only, binds with options of all kinds, and links in the way."""
+    shared = runtime.directory / "shared dir"
+    (shared / "below").mkdir(parents=True)
+    (runtime.rootfs / "run/deep").mkdir(parents=True)
+    (runtime.rootfs / "var").mkdir()
+    (runtime.rootfs / "var/run").symlink_to("/run")
+    (runtime.rootfs / "etc/dangling").symlink_to("../run/deep/file")
+    mounts = json.loads((runtime.bundle / "config.json").read_text())["mounts"]
+    mounts += [{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["ro", "size=1m"]},  # noqa: S108
+               {"destination": "/var/run/shared", "type": "bind", "source": str(shared),
+                "options": ["rbind", "ro", "noatime", "rnosuid", "rprivate"]},
+               {"destination": "/var/run/again", "type": "bind", "source": str(shared), "options": ["bind", "noexec"]},
+               {"destination": "/etc/dangling", "type": "bind", "source": "/etc/hostname", "options": ["bind", "ro"]}]
+    runtime.change(mounts=mounts, root__readonly=True, process__cwd="/var/run/shared/below")
+
+
+def user(runtime: Runtime) -> None:
+    """Not root, with groups, an ambient capability, and no way up."""
+    sets = ["CAP_NET_BIND_SERVICE", "CAP_CHOWN"]
+    runtime.change(process__user={"uid": 1000, "gid": 100, "additionalGids": [7, 8], "umask": 0o77},
+                   process__noNewPrivileges=True, process__capabilities={
+                       "bounding": sets, "permitted": sets, "inheritable": sets[:1], "effective": sets[:1],
+                       "ambient": sets[:1]})
+
+
+def nothing_left(runtime: Runtime) -> None:
+    """No capability at all, none of the cgroup's own mounts, and more limits."""
+    runtime.change(process__capabilities={}, linux__resources={
+        "memory": {"limit": 32 << 20, "reservation": 16 << 20},
+        "cpu": {"shares": 512, "quota": 50000, "period": 100000},
+        "pids": {"limit": 32}, "devices": [{"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rw"}]})
+
+
+BUNDLES: tuple[Callable[[Runtime], None], ...] = (plain, podman, host_network, read_only, user, nothing_left)
+
+
+def compared(runtime: Runtime) -> tuple[Seen, Seen]:
+    bundle = ["--bundle", str(runtime.bundle)]
+    script = runtime.directory / "script"
+    script.write_text(runtime("explain", *bundle, "--format", "sh", "c", check=True).stdout)
+    told = look(["bash", str(script)], runtime.cgroup)
+    assert not list(Path("/sys/fs/cgroup").glob(f"**{runtime.cgroup}")), "the script leaves its cgroup"
+    done = look([*COMMAND, "--root", str(runtime.root), "run", *bundle, "c"], runtime.cgroup)
+    return told, done
+
+
+@pytest.mark.parametrize("change", BUNDLES, ids=lambda change: change.__name__)
+def test_the_script_makes_the_same_container(runtime: Runtime,
+                                             change: Callable[[Runtime], None]) -> None:
+    runtime.configure("sh", "-c", PROGRAM)
+    change(runtime)
+    told, done = compared(runtime)
+    for aspect in done:
+        assert told[aspect] == done[aspect], aspect
+    assert done["namespaces"]["mnt"] == "another" and len(done["values"]) > 10
