@@ -264,4 +264,4 @@ class Execute(Step[Inside], frozen=True):
 def environment(lines: tuple[str, ...], home: str) -> dict[str, str]:
     """The lines as execve takes them; the last of several for one name wins. HOME is added if it is not there."""
     found = dict(line.split("=", 1) for line in lines)
-    return {**found, "HOME": home} if home and not found.get("HOME") else found
+    return {"HOME": home, **found} if home and not found.get("HOME") else found
