@@ -102,8 +102,9 @@ class DelegateControllers(Step[object], frozen=True):
         return f"pass the controllers {', '.join(self.controllers)} down to {self.directory}"
 
     def shell(self) -> str:
-        words = " ".join(f"+{name}" for name in self.controllers)
-        return f"for level in {shlex.join(self._levels())}; do echo {words} > $level/cgroup.subtree_control; done"
+        names, levels = " ".join(map(shlex.quote, self.controllers)), shlex.join(self._levels())
+        return (f"for level in {levels}; do for name in {names}; do "
+                "echo +$name > $level/cgroup.subtree_control || true; done; done 2>/dev/null")
 
     def apply(self, at: object) -> None:
         for level in self._levels():
@@ -142,6 +143,10 @@ class FilterDevices(Step[object], frozen=True):
     def shell(self) -> str:
         return (f"bpftool prog load devices.o /sys/fs/bpf/devices type cgroup/dev && bpftool cgroup attach "
                 f"{shlex.quote(self.directory)} device pinned /sys/fs/bpf/devices multi")
+
+    def script(self) -> str:
+        return ("echo 'no tool of util-linux loads an eBPF program: this container may open any device that it makes' "
+                ">&2")
 
     def apply(self, at: object) -> None:
         try:

@@ -72,7 +72,7 @@ class Enter(Step[Outside], frozen=True):
         enter = [*(["--user=/proc/self/fd/8"] if self.user else []),
                  *(f"--{KINDS[kind][1].replace('mnt', 'mount')}={quote(path)}" for kind, path in self.joined)]
         unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new if kind != "cgroup"),
-                            *(f"--{clock} {seconds}" for clock, seconds, _ in self.offsets),
+                            *(f"--{quote(clock)} {seconds}" for clock, seconds, _ in self.offsets),
                             *(["--fork"] if {"pid", "time"} & {*self.new} else []), "--propagation unchanged"])
         return f"nsenter {' '.join(enter)} {unshare} \\" if enter else f"{unshare} \\"
 

@@ -23,6 +23,9 @@ class Hostname(Step[Inside], frozen=True):
         return f"set the hostname to {self.name}"
 
     def shell(self) -> str:
+        return f"hostname {quote(self.name)}"
+
+    def script(self) -> str:
         return f"echo {quote(self.name)} > /proc/sys/kernel/hostname"
 
     def apply(self, at: Inside) -> None:
@@ -40,6 +43,9 @@ class Domainname(Step[Inside], frozen=True):
         return f"set the domain name to {self.name}"
 
     def shell(self) -> str:
+        return f"domainname {quote(self.name)}"
+
+    def script(self) -> str:
         return f"echo {quote(self.name)} > /proc/sys/kernel/domainname"
 
     def apply(self, at: Inside) -> None:
@@ -76,7 +82,7 @@ class SessionKeyring(Step[Inside], frozen=True):
         return f"keyctl session {quote(self.name)} \\"
 
     def script(self) -> str:
-        return ": by keyctl session, of the package keyutils: left out"
+        return ":  # by keyctl session, of the package keyutils: left out"
 
     def apply(self, at: Inside) -> None:
         try:

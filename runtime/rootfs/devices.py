@@ -57,7 +57,7 @@ class DeviceNode(Step[Inside], frozen=True):
         numbers = "" if self.type == "p" else f" {self.major} {self.minor}"
         directory, name = os.path.split(self.path)
         place = f"{target.words(directory)}/{quote(name)}"
-        make = f"mknod -m {self.mode:04o} {place} {self.type}{numbers}; chown {self.uid}:{self.gid} {place}"
+        make = f"mknod -m {self.mode:04o} {place} {quote(self.type)}{numbers}; chown {self.uid}:{self.gid} {place}"
         return f"mkdir -p {target.words(directory)}; if [ ! -e {place} ]; then {make}; fi"
 
     def apply(self, at: Inside) -> None:
