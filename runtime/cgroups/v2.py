@@ -102,6 +102,11 @@ class DelegateControllers(Step[object], frozen=True):
         return f"pass the controllers {', '.join(self.controllers)} down to {self.directory}"
 
     def shell(self) -> str:
+        words = " ".join(f"+{shlex.quote(name)}" for name in self.controllers)
+        return f"for level in {shlex.join(self._levels())}; do echo {words} > $level/cgroup.subtree_control; done"
+
+    def script(self) -> str:
+        # One by one, as not every level has to take every controller; a limit that needs one fails by itself.
         names, levels = " ".join(map(shlex.quote, self.controllers)), shlex.join(self._levels())
         return (f"for level in {levels}; do for name in {names}; do "
                 "echo +$name > $level/cgroup.subtree_control || true; done; done 2>/dev/null")

@@ -7,6 +7,7 @@ privileges clones the trees (open_tree(2): mounts that are attached nowhere), an
 """
 
 import os
+from shlex import quote
 from typing import ClassVar
 
 from runtime.linux import idmaps
