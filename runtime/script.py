@@ -23,7 +23,6 @@ from runtime.cgroups.steps import MakeCgroup, braces
 from runtime.hooks import AwaitMounts, LaterHook, LetGoOn, RuntimeHook
 from runtime.plan import Plan
 from runtime.process.entrance import Enter
-from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
 from runtime.process.names import Domainname, Hostname
 from runtime.process.program import Execute, FindHome, WorkingDirectory
 from runtime.rootfs.root import PivotRoot
@@ -31,7 +30,6 @@ from runtime.step import Step
 
 Steps = tuple[Step[Any], ...]
 WIDTH = 112
-PRIVILEGES = (DropBounding, BecomeUser, SetCapabilities, NoNewPrivileges)
 NAMES = (Hostname, Domainname)
 BY_OTHERS = (AwaitMounts, RuntimeHook, LetGoOn)  # done by a process that stays in the host's namespaces
 
@@ -112,10 +110,11 @@ def ordered(steps: Steps) -> Steps:
 
 
 def split(steps: Steps) -> list[Stage]:
-    """By the steps that start another process; those of the privileges come last, and belong together."""
+    """By the steps that start another process; what comes after the change of root is one command in the end."""
     stages: list[tuple[Step[Any] | None, list[Step[Any]]]] = [(None, [])]
     for step in steps:
-        if not isinstance(step, PRIVILEGES) and (step.script().endswith(" \\") or isinstance(step, PivotRoot)):
+        moved = any(isinstance(began, PivotRoot) for began, _ in stages)
+        if isinstance(step, PivotRoot) or (step.script().endswith(" \\") and not moved):
             stages.append((step, []))
         else:
             stages[-1][1].append(step)
@@ -166,15 +165,17 @@ def last(steps: Steps) -> str:
 
     It has no `exec` before it, which makes paths absolute: the last command of `bash -c` takes its place anyway.
     """
-    privileges = tuple(step for step in steps if isinstance(step, PRIVILEGES))
+    starting = tuple(step for step in steps if step.script().endswith(" \\"))
+    privileges = tuple(step for step in starting if step.script().startswith("setpriv "))
     execute = tuple(step for step in steps if isinstance(step, Execute))
-    rest = tuple(step for step in steps if step not in privileges and step not in execute)
+    rest = tuple(step for step in steps if step not in starting and step not in execute)
     options = " ".join(step.script().removesuffix(" \\").removeprefix("setpriv ") for step in privileges)
+    others = "".join(f"$host/{step.script()}\n    " for step in starting if step not in privileges)
     directory = "".join(" -C \"$directory\"" for step in steps if isinstance(step, WorkingDirectory))
     home = "".join(" HOME=\"$home\"" for step in steps if isinstance(step, FindHome))
     words = "".join(step.script() for step in execute)
-    return "\n".join((body(rest), *(comment(step) for step in (*privileges, *execute)),
-                      f"$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
+    return "\n".join((body(rest), *(comment(step) for step in (*starting, *execute)),
+                      f"{others}$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
 
 
 def runner(hooks: Steps) -> str:

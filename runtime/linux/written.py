@@ -57,6 +57,10 @@ def sets(value: Any) -> str:
                      for name in ("effective", "permitted", "inheritable"))
 
 
+def instructions(value: Any) -> str:
+    return f"{{len={value.len}}}"
+
+
 def nothing(value: object) -> str:
     return ""
 
@@ -68,6 +72,9 @@ AT = constants(mounts, "AT_", without=("AT_FDCWD",))
 FLAGS = constants(mounts, "MS_")
 ATTRIBUTES = constants(mounts, "MOUNT_ATTR_", without=("MOUNT_ATTR_ATIME",))
 COMMANDS = {0: "FSCONFIG_SET_FLAG", 1: "FSCONFIG_SET_STRING", 6: "FSCONFIG_CMD_CREATE"}
+# Not imported from `seccomp`, which only those containers load that have a filter.
+SECCOMP = {1 << 1: "SECCOMP_FILTER_FLAG_LOG", 1 << 2: "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+           1 << 3: "SECCOMP_FILTER_FLAG_NEW_LISTENER", 1 << 5: "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"}
 PRCTL = {24: "PR_CAPBSET_DROP", 47: "PR_CAP_AMBIENT"}
 
 TABLE: dict[str, tuple[Writer, ...]] = {
@@ -86,7 +93,7 @@ TABLE: dict[str, tuple[Writer, ...]] = {
     "setdomainname": (text, str),
     "capset": (nothing, sets),
     "prctl": (partial(choice, PRCTL), partial(choice, dict(enumerate(capabilities.NAMES)))),
-    "seccomp": (str, str),
+    "seccomp": (partial(choice, {1: "SECCOMP_SET_MODE_FILTER"}), partial(flags, SECCOMP), instructions),
     "write": (text, text),
 }
 

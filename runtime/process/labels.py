@@ -35,6 +35,9 @@ class AppArmorProfile(Step[Inside], frozen=True):
     def shell(self) -> str:
         return f"aa-exec -p {quote(self.profile)} -- \\"
 
+    def script(self) -> str:
+        return f"setpriv --apparmor-profile {quote(self.profile)} \\"
+
     def apply(self, at: Inside) -> None:
         # The directory of its own is there since Linux 5.8; the shared file may belong to another module.
         write_attribute(("apparmor/exec", "exec"), f"exec {self.profile}")
@@ -52,6 +55,9 @@ class SELinuxLabel(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"runcon {quote(self.label)} \\"
+
+    def script(self) -> str:
+        return f"setpriv --selinux-label {quote(self.label)} \\"
 
     def apply(self, at: Inside) -> None:
         write_attribute(("exec",), self.label)

@@ -45,6 +45,9 @@ class SetScheduler(Step[Inside], frozen=True):
         words = f"chrt --{CHRT.get(one.policy, 'other')}{reset}{times} --pid {one.priority} $$"
         return f"{words}; renice -n {one.nice} -p $$" if one.nice else words
 
+    def script(self) -> str:
+        return "; ".join(f"$host/{words}" for words in self.shell().split("; "))
+
     def apply(self, at: Inside) -> None:
         one = self.scheduler
         flags = sum(scheduling.FLAGS[flag] for flag in set(one.flags))
@@ -66,6 +69,9 @@ class SetIOPriority(Step[Inside], frozen=True):
     def shell(self) -> str:
         number = scheduling.IO_CLASSES[self.kind]
         return f"ionice --class {number} {f'--classdata {self.priority} ' if number < 3 else ''}--pid $$"
+
+    def script(self) -> str:
+        return f"$host/{self.shell()}"
 
     def apply(self, at: Inside) -> None:
         scheduling.ioprio_set(scheduling.IO_CLASSES[self.kind], self.priority)

@@ -52,7 +52,7 @@ class CompileFilter(Step[Outside], frozen=True):
                 "rules of their own")
 
     def shell(self) -> str:
-        return f": compiling has no command; any `create` of this profile leaves the program in {quote(self.directory)}"
+        return f":  # compiling has no command; any `create` of this profile leaves the program in {quote(self.directory)}"
 
     def apply(self, at: Outside) -> None:
         at.filter = program(self.profile, self.directory)
@@ -76,6 +76,9 @@ class LoadFilter(Step[Inside], frozen=True):
         # util-linux 2.41 is the first whose setpriv can; without it the words vanish, and so does the filter.
         return (f"$([ -e {where} ] && setpriv --help | grep -q seccomp-filter && "
                 f"echo setpriv --seccomp-filter {where}) \\")
+
+    def script(self) -> str:
+        return "echo 'no tool of util-linux before 2.41 loads a seccomp filter: the program runs without' >&2"
 
     def apply(self, at: Inside) -> None:
         at.await_cgroup()
@@ -109,7 +112,7 @@ class TellListener(Step[Inside], frozen=True):
         return "tell the outside where the seccomp listener is"
 
     def shell(self) -> str:
-        return ": no command makes a listener"
+        return ":  # no command makes a listener"
 
     def apply(self, at: Inside) -> None:
         at.channel.send(Listener(at.listener))
@@ -128,7 +131,7 @@ class LetPrivilegeGo(Step[Inside], frozen=True):
         return "let CAP_SYS_ADMIN go, which loading the filter needed"
 
     def shell(self) -> str:
-        return ": execve lets it go, as the bounding set lacks it"
+        return ":  # execve lets it go, as the bounding set lacks it"
 
     def apply(self, at: Inside) -> None:
         capabilities.capset(*map(capabilities.mask, (self.effective, self.permitted, self.inheritable)))
@@ -151,7 +154,7 @@ class SendListener(Step[Outside], frozen=True):
         return f"send the seccomp listener to {self.profile.listener_path}"
 
     def shell(self) -> str:
-        return ": no command takes a descriptor out of another process"
+        return ":  # no command takes a descriptor out of another process"
 
     def apply(self, at: Outside) -> None:
         assert at.channel is not None

@@ -100,6 +100,7 @@ def normal(call: str) -> str:
         return "prctl " + ", ".join(rest.split(", ")[:2])
     rest = re.sub(r"(\b\d+|AT_FDCWD)<[^<>]*(?:<[^<>]*>)?[^<>]*>", r"\1", rest)
     rest = re.sub(r" /\* .*? \*/", "", rest)
+    rest = re.sub(r"(len=\d+), filter=0x\w+", r"\1", rest)
     rest = re.sub(r"(?:, )?(?:attr_set|attr_clr|propagation|userns_fd)=0(?=[,}])", "", rest).replace("{, ", "{")
     rest = re.sub(r"\w+(?:\|\w+)+", lambda found: "|".join(sorted(found[0].split("|"))), rest)
     return f"{name}({rest})"

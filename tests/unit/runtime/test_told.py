@@ -19,6 +19,7 @@ from tests.unit.runtime.test_plan import CONTAINER, MACHINE, SPEC
 
 EVIL = "/it's $(touch owned) \"`touch owned`\" \\ *"
 FITTING = {"name": "RLIMIT_NOFILE", "kind": "pid", "kinds": ("pid", "mount"), "new": ("pid", "uts"), "joined": ()}
+OF_CLASS = {("SetIOPriority", "kind"): "IOPRIO_CLASS_IDLE"}
 NEVER = {"step.Step", "hooks.HookStep"}  # what others are made from
 
 
@@ -63,7 +64,8 @@ type_ = type
 def made(kind: Any) -> Any:
     values = {}
     for field in msgspec.structs.fields(kind):
-        value = FITTING[field.name] if field.name in FITTING and issubclass(kind, Step) else sample(field.type)
+        fitting = OF_CLASS.get((kind.__name__, field.name), FITTING.get(field.name) if issubclass(kind, Step) else None)
+        value = sample(field.type) if fitting is None else fitting
         values[field.name] = tuple(value) if isinstance(value, list) else value
     return kind(**values)
 
