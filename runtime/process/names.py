@@ -82,7 +82,7 @@ class SessionKeyring(Step[Inside], frozen=True):
         return f"keyctl session {quote(self.name)} \\"
 
     def script(self) -> str:
-        return ":  #  # by keyctl session, of the package keyutils: left out"
+        return ":  # by keyctl session, of the package keyutils: left out"
 
     def apply(self, at: Inside) -> None:
         try:

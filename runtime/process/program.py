@@ -36,7 +36,7 @@ class OpenFifo(Step[Inside], frozen=True):
         return f"mkfifo {quote(self.path)}; exec 9<>{quote(self.path)}"
 
     def script(self) -> str:
-        return ":  #  # nobody else will call start: left out"
+        return ":  # nobody else will call start: left out"
 
     def apply(self, at: Inside) -> None:
         # For writing, too: a FIFO without a writer would be at its end as soon as a `start` dies before it writes.
@@ -87,7 +87,7 @@ class FindProgram(Step[Inside], frozen=True):
         return f"type -P {quote(self.name)}"
 
     def script(self) -> str:
-        return ":  #  # done by the last command"
+        return ":  # done by the last command"
 
     def apply(self, at: Inside) -> None:
         at.program = self.direct() if "/" in self.name else self.search()
@@ -176,7 +176,7 @@ class WaitForStart(Step[Inside], frozen=True):
         return "head -c 1 <&9 >/dev/null"
 
     def script(self) -> str:
-        return ":  #  # nobody else will call start: left out"
+        return ":  # nobody else will call start: left out"
 
     def apply(self, at: Inside) -> None:
         handshake(at)

@@ -52,7 +52,7 @@ class CompileFilter(Step[Outside], frozen=True):
                 "rules of their own")
 
     def shell(self) -> str:
-        return f":  # compiling has no command; any `create` of this profile leaves the program in {quote(self.directory)}"
+        return f":  # compiling has no command; a `create` leaves the program in {quote(self.directory)}"
 
     def apply(self, at: Outside) -> None:
         at.filter = program(self.profile, self.directory)

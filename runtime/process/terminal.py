@@ -40,7 +40,7 @@ class OpenTerminal(Step[Inside], frozen=True):
         return f"open a terminal{size} for user {self.uid} and send its master to the console socket"
 
     def shell(self) -> str:
-        return ":  #  # script(1) gives a terminal around the whole"
+        return ":  # script(1) gives a terminal around the whole"
 
     def apply(self, at: Inside) -> None:
         master = openat2(at.root, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
@@ -94,7 +94,7 @@ class UseTerminal(Step[Inside], frozen=True):
         return "setsid --ctty \\"
 
     def script(self) -> str:
-        return ":  #  # the caller's terminal stays the caller's"
+        return ":  # the caller's terminal stays the caller's"
 
     def apply(self, at: Inside) -> None:
         fcntl.ioctl(at.terminal, termios.TIOCSCTTY, 0)

@@ -35,7 +35,7 @@ class OpenSource(Step[Inside], frozen=True):
         return f"open {self.bind.source}, to be bound to {self.bind.path}"
 
     def shell(self) -> str:
-        return ":  #  # mount(8) opens and attaches in one go, see below"
+        return ":  # mount(8) opens and attaches in one go, see below"
 
     def apply(self, at: Inside) -> None:
         tree = self.bind.detached()
@@ -62,7 +62,7 @@ class MapIds(Step[Inside], frozen=True):
                 f"groups {idmaps.told(self.gids)}")
 
     def shell(self) -> str:
-        return ":  #  # mount(8) does so by the option X-mount.idmap, see below"
+        return ":  # mount(8) does so by the option X-mount.idmap, see below"
 
     def apply(self, at: Inside) -> None:
         users = idmaps.user_namespace(self.uids, self.gids)
@@ -89,7 +89,7 @@ class MapIdsLikeContainer(Step[Inside], frozen=True):
         return f"map the ids of {self.bind.path}{below} as the container's user namespace does"
 
     def shell(self) -> str:
-        return ":  #  # mount(8) does so by the option X-mount.idmap, see below"
+        return ":  # mount(8) does so by the option X-mount.idmap, see below"
 
     def apply(self, at: Inside) -> None:
         m.mount_setattr(at.trees[self.number], attr_set=m.MOUNT_ATTR_IDMAP, userns_fd=at.user_namespace,
@@ -127,7 +127,7 @@ class OpenRoot(Step[Inside], frozen=True):
         return f"open {self.path}, to be the root"
 
     def shell(self) -> str:
-        return ":  #  # mount(8) opens and attaches in one go, see below"
+        return ":  # mount(8) opens and attaches in one go, see below"
 
     def apply(self, at: Inside) -> None:
         tree = m.open_tree(m.AT_FDCWD, self.path, m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
@@ -176,7 +176,7 @@ class MakeDevices(Step[Inside], frozen=True):
         return f"make the devices {', '.join(node.path for node in self.nodes)}, to be attached"
 
     def shell(self) -> str:
-        return ":  #  # see below, where the host's nodes are bound instead"
+        return ":  # see below, where the host's nodes are bound instead"
 
     def apply(self, at: Inside) -> None:
         shelf = m.detached("tmpfs", "devices", (("mode", "755"),), m.MOUNT_ATTR_NOEXEC | m.MOUNT_ATTR_NOSUID)
