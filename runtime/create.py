@@ -31,7 +31,8 @@ from runtime.spec.resources import LinuxResources
 from runtime.state import Place, Record, start_time
 from runtime.step import apply
 
-NEW_CGROUPS = "/pydocker"  # where containers go whose specification names no cgroup
+# Where containers go whose specification names no cgroup; the scope is called as runc calls it.
+CGROUP = {False: "/pydocker/{}", True: "system.slice:runc:{}"}
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -47,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True):
     keyring: bool = True
     trace: str = ""
     pivot: bool = True
+    systemd: bool = False
 
 
 def bundle_spec(bundle: str) -> Spec:
@@ -64,8 +66,8 @@ def placed(spec: Spec, wanted: Wanted, place: Place) -> Container:
     # One realpath, of the caller's own path: the root itself may lie behind a link; what is inside is never joined.
     rootfs = os.path.realpath(os.path.join(wanted.bundle, spec.root.path))
     return Container(id=wanted.id, rootfs=rootfs, bundle=wanted.bundle, fifo=place.fifo,
-                     answer=place.answer, filters=place.filters,
-                     cgroup_path=spec.linux.cgroups_path or f"{NEW_CGROUPS}/{wanted.id}",
+                     answer=place.answer, filters=place.filters, systemd=wanted.systemd,
+                     cgroup_path=spec.linux.cgroups_path or CGROUP[wanted.systemd].format(wanted.id),
                      keyring=wanted.keyring, preserved=wanted.preserved, listening=wanted.listening, pivot=wanted.pivot)
 
 
@@ -99,6 +101,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
 
     Raises Fault; then nothing is left.
     """
+    if wanted.systemd:
+        need_systemd()
     trace = opened(wanted.trace)
     spec, container, decision = decided(wanted)
     assert spec.process is not None and spec.linux is not None
@@ -115,7 +119,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         undo.callback(ended)
         undo.callback(place.remove)
         record = Record(id=wanted.id, bundle=wanted.bundle, rootfs=container.rootfs, created=now(),
-                        cgroup_path=container.cgroup_path, annotations=spec.annotations, process=spec.process,
+                        cgroup_path=container.cgroup_path, systemd=wanted.systemd,
+                        annotations=spec.annotations, process=spec.process,
                         keyring=f"_ses.{wanted.id}" if wanted.keyring else "", hooks=later(spec.hooks), making=True,
                         seccomp=spec.linux.seccomp, personality=spec.linux.personality)
         place.write(record)
@@ -139,6 +144,13 @@ def create(wanted: Wanted, console: int = -1) -> Record:
 def alive(record: Record, spec: Spec, pid: int) -> Record:
     """The record of a container whose process exists."""
     return msgspec.structs.replace(record, pid=pid, start_time=start_time(pid) or 0, namespaces=namespaces(spec, pid))
+
+
+def need_systemd() -> None:
+    from runtime.cgroups.busctl import running
+
+    if not running():
+        raise StepFailed("systemd not running on this host, cannot use systemd cgroups manager")
 
 
 def limits(spec: Spec) -> LinuxResources | None:

@@ -79,7 +79,7 @@ def opened(place: Place) -> tuple[Record, Cgroup]:
     record = place.record()
     if status(place, record) is Status.STOPPED:
         raise WrongState(f"container with id {place.id} is not running")
-    return record, cgroups.open(record.cgroup_path)
+    return record, cgroups.open(record.cgroup_path, systemd=record.systemd)
 
 
 def pidfd(record: Record) -> int:

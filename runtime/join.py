@@ -57,7 +57,7 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     machine = look(mapped="user" in record.namespaces)
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
-                         keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup,
+                         keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup, systemd=record.systemd,
                          uids=parse(read(f"/proc/{record.pid}/uid_map")), profile=record.seccomp,
                          filters=place.filters, personality=record.personality, state=record.state(now))
     for warning in decision.warnings:

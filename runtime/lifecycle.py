@@ -76,7 +76,8 @@ def begun(place: Place, record: Record) -> None:
 
 def stop(record: Record) -> None:
     """Kill all processes of a container that could not be started; `delete` removes the rest."""
-    cgroups.open(record.cgroup_path).kill()  # first of all: it also thaws, and a frozen process does not die
+    # First of all, as it also thaws: a frozen process does not die.
+    cgroups.open(record.cgroup_path, systemd=record.systemd).kill()
     if record.pid and start_time(record.pid) == record.start_time:
         end(record.pid)
 
@@ -104,13 +105,13 @@ def kill(place: Place, word: str, *, everything: bool = False) -> None:
     record = place.record()
     # Its own pid namespace dies with init; in one that it shares, the others would live on (runc 1.2 does the same).
     alone = number != signal.SIGKILL or own_pids(record)
-    if everything or not (alone or not cgroups.open(record.cgroup_path).processes()):
+    if everything or not (alone or not cgroups.open(record.cgroup_path, systemd=record.systemd).processes()):
         send_to_all(record, number)
         return
     if status(place, record) is Status.STOPPED or not send(record, number):
         raise WrongState("container not running")
     if number == signal.SIGKILL and record.freezer and frozen(record.freezer):
-        cgroups.open(record.cgroup_path).thaw()  # v1 delivers nothing to a frozen process
+        cgroups.open(record.cgroup_path, systemd=record.systemd).thaw()  # v1 delivers nothing to a frozen process
 
 
 def own_pids(record: Record) -> bool:
@@ -138,7 +139,7 @@ def send(record: Record, number: int) -> bool:
 
 def send_to_all(record: Record, number: int) -> None:
     """Signal every process in the container's cgroup."""
-    cgroup = cgroups.open(record.cgroup_path)
+    cgroup = cgroups.open(record.cgroup_path, systemd=record.systemd)
     if number == signal.SIGKILL:
         cgroup.kill()
         return
@@ -166,7 +167,7 @@ def delete(place: Place, *, force: bool = False) -> None:
 def destroy(place: Place, record: Record) -> None:
     """Kill whatever is left, remove the cgroup, forget the container; the last word is the poststop hooks'."""
     stop(record)
-    cgroups.open(record.cgroup_path).destroy()
+    cgroups.open(record.cgroup_path, systemd=record.systemd).destroy()
     place.remove()
     if record.hooks and record.hooks.poststop:
         from runtime import hooks

@@ -16,7 +16,7 @@ def pause(place: Place) -> None:
     record = place.record()
     if status(place, record) not in (Status.RUNNING, Status.CREATED):
         raise WrongState("container not running")
-    cgroups.open(record.cgroup_path).freeze()
+    cgroups.open(record.cgroup_path, systemd=record.systemd).freeze()
 
 
 def resume(place: Place) -> None:
@@ -24,4 +24,4 @@ def resume(place: Place) -> None:
     record = place.record()
     if status(place, record) is not Status.PAUSED:
         raise WrongState("container not paused")
-    cgroups.open(record.cgroup_path).thaw()
+    cgroups.open(record.cgroup_path, systemd=record.systemd).thaw()

@@ -116,13 +116,14 @@ class Container(msgspec.Struct, frozen=True):
     keyring: bool = True
     preserved: int = 0
     pivot: bool = True
+    systemd: bool = False  # cgroup_path names a scope of systemd's
     listening: int = 0  # of those, the sockets that systemd handed to us
 
 
 def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     """The plan that makes a container. The specification was checked (`checks.check`). Raises InvalidSpec."""
     assert spec.process is not None and spec.linux is not None
-    cgroup = cgroups.open(container.cgroup_path, machine.cgroups)
+    cgroup = cgroups.open(container.cgroup_path, machine.cgroups, systemd=container.systemd)
     hooks = hook_steps(spec, container)
     filtering = seccomp(spec.linux.seccomp, spec.process, machine, container.filters, State(
         oci_version=OCI_VERSION, id=container.id, pid=0, status=Status.CREATING, bundle=container.bundle,
@@ -149,11 +150,12 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     there = placed(inside, spec.linux)
     outside: tuple[Step[Any], ...] = (
         *(filtering.before if filtering else ()),
-        *cgroup.steps(spec.linux.resources),
+        *cgroup.before(spec.linux.resources),
         *user_namespace(spec.linux),
         enter(spec.linux),
         *there.outside,
         *oom_score(spec.process),
+        *cgroup.around(container.id, spec.linux.resources, spec.annotations),
         EnterCgroup(cgroup),
         *(hooks.outside if hooks else ()),
         *(filtering.after if filtering else ()),
@@ -183,13 +185,13 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
               *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = (),
               profile: LinuxSeccomp | None = None, filters: str = "", personality: LinuxPersonality | None = None,
-              state: State | None = None) -> Plan:
+              state: State | None = None, systemd: bool = False) -> Plan:
     """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
 
     `uids` is its user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
     compiled ones are kept.
     """
-    cgroup = cgroups.open(cgroup_path, machine.cgroups).below(below)
+    cgroup = cgroups.open(cgroup_path, machine.cgroups, systemd=systemd).below(below)
     mapped = "user" in kinds
     filtering = seccomp(profile, process, machine, filters, state)
     first, last = affinities(process)

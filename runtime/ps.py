@@ -14,7 +14,8 @@ from runtime.state import Place
 
 def pids(place: Place) -> list[int]:
     """The container's processes. Raises NoSuchContainer."""
-    return cgroups.open(place.record().cgroup_path).processes()
+    record = place.record()
+    return cgroups.open(record.cgroup_path, systemd=record.systemd).processes()
 
 
 def table(place: Place, options: Sequence[str]) -> list[str]:

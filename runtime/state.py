@@ -33,6 +33,7 @@ class Record(Document, frozen=True, kw_only=True):
 
     `namespaces` are paths of /proc by kind; `created` is RFC 3339, UTC; `process` gives `exec` its defaults,
     `hooks` are those that are still to come, `making` says that `create` has not returned.
+    `systemd`: the cgroup is one of its scopes.
     `freezer` is the file that says whether the cgroup is frozen; `resources` are its limits (the devices left out).
     """
 
@@ -49,6 +50,7 @@ class Record(Document, frozen=True, kw_only=True):
     seccomp: LinuxSeccomp | None = None
     personality: LinuxPersonality | None = None
     keyring: str = ""
+    systemd: bool = False
     freezer: str = ""
     resources: LinuxResources | None = None
     hooks: Hooks | None = None

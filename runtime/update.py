@@ -41,10 +41,10 @@ def update(place: Place, change: LinuxResources) -> None:
     if status(place, record) is Status.STOPPED:
         raise WrongState("container not running")
     resources = merged(record.resources or LinuxResources(), change)
-    cgroup = cgroups.open(record.cgroup_path)
+    cgroup = cgroups.open(record.cgroup_path, systemd=record.systemd)
     for warning in cgroup.ignored(change):
         log.warning(warning)
-    with cgroup.apply(resources) as undo:
+    with cgroup.apply(resources, record.resources) as undo:
         # Asked for now, and not for ever: it would get in the way of the next change.
         memory = resources.memory and msgspec.structs.replace(resources.memory, check_before_update=None)
         place.write(msgspec.structs.replace(record, resources=msgspec.structs.replace(resources, memory=memory)))

@@ -36,6 +36,7 @@ encodes it) and usable by any later process. How it is used:
 
 Files in reading order: `layout` (which host is this), `files` with `memory`, `processor` and `traffic` (which value
 goes into which file), `devices` and `program` (rules; as v1 lines; as eBPF), `branch`, `steps`, `v1`, `v2`, `cgroup`.
+systemd's way, where it is asked for: `systemd` (what to ask), `busctl` (asking).
 Figures, which only looking needs: `stats` (their shape), `stats_v1`, `stats_v2`, `usage`, `oom`.
 """
 
@@ -49,17 +50,23 @@ __all__ = ["Cgroup", "Hierarchy", "Layout", "open", "read_layout"]
 LONGEST_NAME = 255  # bytes; kernfs takes no longer one
 
 
-def open(path: str, layout: Layout | None = None) -> Cgroup:
-    """The cgroup `path` of this host; it need not exist yet.
+def open(path: str, layout: Layout | None = None, *, systemd: bool = False) -> Cgroup:
+    """The cgroup `path` of this host; it need not exist yet. With `systemd` it is one of its scopes (see `systemd`).
 
     An absolute path counts from where the hierarchies are mounted, a relative one from this process's own cgroup (see
     `layout`). Pass a `layout` to decide purely. Raises InvalidSpec for a path that leaves the tree or names its root.
     """
-    checked = _checked(path)
     layout = layout or read_layout()
+    unit = None
+    if systemd:
+        from runtime.cgroups.systemd import unit as scope
+
+        unit = scope(path)
+        path = unit.path
+    checked = _checked(path)
     first = tuple(v1.Branch(tree.mountpoint, tree.controllers, tree.directory(checked)) for tree in layout.v1)
     second = [v2.Branch(tree.mountpoint, tree.controllers, tree.directory(checked)) for tree in (layout.v2,) if tree]
-    return Cgroup(first, *second)
+    return Cgroup(first, second[0] if second else None, (unit.name, unit.slice) if unit else None)
 
 
 def _checked(path: str) -> str:

@@ -4,9 +4,9 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove
 from runtime.cgroups.devices import container_rules, lines
 from runtime.cgroups.files import Settings, ignored, placed
 from runtime.cgroups.settings import Setting
-from runtime.cgroups.steps import MakeCgroup, SetFirst, SetLimit
+from runtime.cgroups.steps import AdoptCgroup, MakeCgroup, SetFirst, SetLimit
 from runtime.errors import InvalidArgument, InvalidSpec, StepFailed
 from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
 from runtime.step import Step, apply
@@ -36,10 +36,14 @@ def _step(setting: Setting, write: Callable[[str, str], SetLimit]) -> Step[objec
 
 
 class Cgroup(msgspec.Struct, frozen=True):
-    """`first` are the branches of cgroup v1, `second` is the one of v2; a hybrid host has both."""
+    """`first` are the branches of cgroup v1, `second` is the one of v2; a hybrid host has both.
+
+    `scope` are the names of the unit and of its slice where systemd makes the cgroup.
+    """
 
     first: tuple[v1.Branch, ...] = ()
     second: v2.Branch | None = None
+    scope: tuple[str, str] | None = None
 
     @property
     def paths(self) -> dict[str, str]:
@@ -48,12 +52,32 @@ class Cgroup(msgspec.Struct, frozen=True):
 
     def steps(self, resources: LinuxResources | None) -> tuple[Step[object], ...]:
         """All that makes the cgroup with these limits; purely. Raises InvalidSpec for what this host cannot do."""
-        resources = resources or LinuxResources()
         directories = tuple(branch.directory for branch in self._branches())
+        return (MakeCgroup(directories), *self._furnished(resources or LinuxResources()))
+
+    def before(self, resources: LinuxResources | None) -> tuple[Step[object], ...]:
+        """What is done before the process exists: all, unless systemd has to be shown a process."""
+        return () if self.scope else self.steps(resources)
+
+    def around(self, id: str, resources: LinuxResources | None,
+               annotations: Mapping[str, str]) -> tuple[Step[Any], ...]:
+        """What is done when the process exists: systemd is asked for a scope around it, and the rest follows."""
+        if not self.scope:
+            return ()
+        from runtime.cgroups.busctl import StartScope
+        from runtime.cgroups.systemd import Unit, properties
+
+        resources = resources or LinuxResources()
+        unit = Unit(*self.scope)
+        asked = properties(unit, id, resources, annotations, version=1 if self._first("memory") else 2)
+        directories = tuple(branch.directory for branch in self._branches())
+        return (StartScope(unit, asked, directories), AdoptCgroup(directories), *self._furnished(resources))
+
+    def _furnished(self, resources: LinuxResources) -> tuple[Step[object], ...]:
+        """What a directory needs to be a cgroup that processes can live in, and its limits."""
         first = self._first("cpuset")
         inherit = (v1.InheritCpuset(first.mountpoint, first.directory),) if first else ()
-        return (MakeCgroup(directories), *inherit, *self._delegate(resources), *self.limits(resources),
-                *self._devices(resources.devices))
+        return (*inherit, *self._delegate(resources), *self.limits(resources), *self._devices(resources.devices))
 
     def limits(self, resources: LinuxResources) -> tuple[Step[object], ...]:
         """The steps that write the limits, without the devices."""
@@ -72,15 +96,27 @@ class Cgroup(msgspec.Struct, frozen=True):
         """Make it with these limits, or nothing at all. Raises InvalidSpec, StepFailed."""
         apply(self.steps(resources), None)
 
-    def apply(self, resources: LinuxResources) -> ExitStack:
+    def apply(self, resources: LinuxResources, present: LinuxResources | None = None) -> ExitStack:
         """Change the limits of a cgroup in use; devices only if there are rules. Raises InvalidSpec, StepFailed.
 
+        `present` are the limits so far: what systemd, where it is asked, is told again if the change fails.
         Nothing is changed if one of them is refused; what is returned changes all of them back when it is closed.
         """
         from runtime.cgroups.change import change
 
         self._check_usage(resources)
-        return change((*self.limits(resources), *(self._devices(resources.devices) if resources.devices else ())))
+        return change((*self._told(resources, present or LinuxResources()), *self.limits(resources),
+                       *(self._devices(resources.devices) if resources.devices else ())))
+
+    def _told(self, resources: LinuxResources, present: LinuxResources) -> tuple[Step[object], ...]:
+        """systemd first: it writes what it knows into the files, and rounds some of it."""
+        if not self.scope:
+            return ()
+        from runtime.cgroups.busctl import SetProperties
+        from runtime.cgroups.systemd import Unit, limits
+
+        asked, earlier = (limits(one, version=1 if self._first("memory") else 2) for one in (resources, present))
+        return (SetProperties(Unit(*self.scope), asked, earlier),) if asked else ()
 
     def below(self, asked: Sequence[str]) -> "Cgroup":
         """What `exec --cgroup` names: PATH below this one, or CONTROLLERS:PATH in v1's hierarchies that have them.
@@ -133,7 +169,11 @@ class Cgroup(msgspec.Struct, frozen=True):
     def kill(self) -> None:
         """SIGKILL everything in it, however fast it forks; nothing if it is gone. Raises StepFailed."""
         if self.second and self.second.can_kill:
-            self.second.kill()
+            try:
+                self.second.kill()
+            except StepFailed:
+                if os.path.exists(self.second.directory):  # systemd removes an empty scope at any moment
+                    raise
             # v2 kills what it froze itself; what v1's freezer holds keeps the signal until it is thawed.
             if (branch := self._first("freezer")) and v1.Freezer(branch).can_freeze:
                 v1.Freezer(branch).thaw()
@@ -170,6 +210,11 @@ class Cgroup(msgspec.Struct, frozen=True):
 
         Raises StepFailed after ten seconds in which a process stayed alive.
         """
+        if self.scope:
+            from runtime.cgroups.busctl import stop
+            from runtime.cgroups.systemd import Unit
+
+            stop(Unit(*self.scope))
         for branch in self._branches():
             remove(branch.directory)
 

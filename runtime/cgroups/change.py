@@ -46,8 +46,7 @@ def apply(step: Step[object], undo: ExitStack) -> None:
         return
     before = earlier(limit) if isinstance(limit, SetLimit) else None
     limit.apply(None)
-    if before is not None:
-        undo.callback(before.apply, None)
+    undo.callback(limit.undo if before is None else before.apply, None)
 
 
 def earlier(step: SetLimit) -> SetLimit | None:

@@ -26,7 +26,7 @@ def memory_v1(resources: LinuxResources) -> tuple[Setting, ...]:
 
 def memory_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     memory = resources.memory or LinuxMemory()
-    swap = _swap_alone(memory.limit, memory.swap)
+    swap = swap_alone(memory.limit, memory.swap)
     return (
         *row("memory", "memory.max", maximum(memory.limit or None)),
         # Without swap accounting there is nothing to allow, and nothing to forbid.
@@ -35,7 +35,7 @@ def memory_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     )
 
 
-def _swap_alone(limit: int | None, swap: int | None) -> str | None:
+def swap_alone(limit: int | None, swap: int | None) -> str | None:
     """v2's swap limit from v1's limit on memory and swap together."""
     if not swap:
         return NO_LIMIT_V2 if limit == UNLIMITED else None

@@ -42,6 +42,22 @@ class MakeCgroup(Step[object], frozen=True):
             remove(directory)
 
 
+class AdoptCgroup(MakeCgroup, frozen=True):
+    """mkdir where systemd did not: it makes the cgroup in its own hierarchy, and in those whose limits it knows."""
+
+    why: ClassVar[str] = "systemd makes no cgroup in the v1 hierarchies that it has no word for"
+
+    def describe(self) -> str:
+        return f"see to it that there is the cgroup {braces(self.directories)}"
+
+    def apply(self, at: object) -> None:
+        for directory in self.directories:
+            os.makedirs(directory, mode=0o755, exist_ok=True)
+
+    def undo(self, at: object) -> None:
+        """With the scope: the process is still in it, as it was before this step."""
+
+
 def braces(directories: tuple[str, ...]) -> str:
     """All of them as bash would expand them: /sys/fs/cgroup/{cpu,memory}/pydocker/1."""
     start = os.path.commonpath(directories)

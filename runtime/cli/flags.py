@@ -7,6 +7,7 @@ GLOBAL: Flags = {
     "log": Flag(str, "append errors to this file"),
     "log-format": Flag(str, "text or json (default text)", choices=("text", "json")),
     "debug": Flag(bool, "tell the log more: what was called, the plan, where an error arose"),
+    "systemd-cgroup": Flag(bool, "let systemd make the cgroups; cgroupsPath is then slice:prefix:name"),
     "rootless": Flag(str, "auto or false: this runtime is for root (true is an error)"),
     "criu": Flag(str, "an error: there is no checkpoint and no restore"),
     "version": Flag(bool, "print the version", "v"),

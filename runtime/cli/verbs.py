@@ -27,6 +27,7 @@ class Call(NamedTuple):
 
     root: str
     given: Parsed
+    systemd: bool = False
 
 
 def run(argv: Sequence[str]) -> int:
@@ -81,7 +82,8 @@ def verb(before: Parsed) -> int:
     if len(given.words) < known.least or (not known.arguments.endswith("...]") and len(given.words) > len(wanted)):
         many = "a minimum of" if len(wanted) > known.least else "exactly"
         raise Usage(f'"{name}" requires {many} {known.least} argument(s): {known.arguments or "none"}')
-    return known.function(Call(os.path.abspath(before.text("root") or "/run/pydocker/runtime"), given))
+    return known.function(Call(os.path.abspath(before.text("root") or "/run/pydocker/runtime"), given,
+                               before.on("systemd-cgroup")))
 
 
 def create(call: Call) -> int:
@@ -155,7 +157,7 @@ def wanted(call: Call) -> "Wanted":
     asked = Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
                    pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
                    preserved=preserved, listening=listening, keyring=not given.on("no-new-keyring"),
-                   trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"))
+                   trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"), systemd=call.systemd)
     try:
         os.chdir(asked.bundle)  # where hooks start, as with runc
     except OSError as error:
@@ -325,7 +327,7 @@ def explain(call: Call) -> int:
     given = call.given
     bundle = os.path.abspath(given.text("bundle") or ".")
     id = given.words[0] if given.words else os.path.basename(bundle) or "container"
-    _, _, plan = decided(Wanted(id=id, root=call.root, bundle=bundle))
+    _, _, plan = decided(Wanted(id=id, root=call.root, bundle=bundle, systemd=call.systemd))
     print(FORMATS[given.text("format") or "text"](plan))
     return 0
 
