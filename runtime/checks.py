@@ -67,6 +67,8 @@ def of_process(process: Process, machine: Machine, path: str) -> Iterator[Compla
             yield f"{at}.type", f"{limit.type} is there twice"
         if limit.soft > limit.hard:
             yield f"{at}.soft", f"{limit.type}: the soft limit {limit.soft} is above the hard limit {limit.hard}"
+    if process.user.umask is not None and process.user.umask > 0o777:
+        yield f"{path}.user.umask", "expected permission bits, at most 511 (0777)"
     if process.oom_score_adj is not None and not -1000 <= process.oom_score_adj <= 1000:
         yield f"{path}.oomScoreAdj", "expected a number from -1000 to 1000"
     yield from of_capabilities(process, machine, f"{path}.capabilities")

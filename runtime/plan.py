@@ -310,7 +310,7 @@ def limits(process: Process) -> tuple[SetLimit, ...]:
 
 
 def umask(process: Process) -> int:
-    return 0o022 if process.user.umask is None else process.user.umask & 0o777
+    return 0o022 if process.user.umask is None else process.user.umask
 
 
 def network(linux: Linux) -> Iterator[Step[Inside]]:
