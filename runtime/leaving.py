@@ -1,7 +1,8 @@
 """What a root without the host's privileges cannot do: moved to where those still are. Pure, as the plan is.
 
-The inner steps are decided as if root inside were the host's. Where it is not (a user namespace), or where a mount is
-idmapped, some of them are done by other means:
+The inner steps are decided as if root inside were the host's. Where it is not (a user namespace), where a mount is
+idmapped, or where mounts are to spread to the host's namespace (and the root file system must not), some of them are
+done by other means:
 
     step              instead
     SetLimit          from outside (prlimit)
@@ -48,22 +49,25 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
 
     `first` is the propagation of all mounts inside; `mapped`: there is a user namespace, with these maps if known.
     """
+    spreading = "shared" in first
+    # As the kernel has it for a mount namespace of another user namespace: nothing spreads from there to the host.
+    kinds = ("rslave", first) if mapped and first != "rslave" else (first,)
     found = Divided()
     nodes: list[DeviceNode] = []
     base = len(steps)
     for number, step in enumerate(steps):
-        if isinstance(step, BindMount) and (mapped or step.idmap):
-            found.leaving += [OpenSource(number, step, first), *mapping(number, step)]
+        if isinstance(step, BindMount) and (mapped or spreading or step.idmap):
+            found.leaving += [OpenSource(number, step, kinds), *mapping(number, step)]
             found.inside.append(AttachSource(number, step))
+        elif isinstance(step, BindRoot) and (mapped or spreading):
+            found.leaving.append(OpenRoot(number, step, kinds))
+            found.inside.append(AttachRoot(number, step))
         elif not mapped:
             found.inside.append(step)
         elif isinstance(step, SetLimit):
             found.outside.append(SetLimitOf(step.name, step.soft, step.hard))
         elif isinstance(step, OwnOutputs):
             found.leaving += owned(step, uids)
-        elif isinstance(step, BindRoot):
-            found.leaving.append(OpenRoot(number, step.path, first))
-            found.inside.append(AttachRoot(number, step))
         elif isinstance(step, DeviceNode) and step.type != "p":
             found.inside.append(AttachDevice(base + len(nodes), step.path))
             nodes.append(of_the_host(step, uids, gids))

@@ -225,8 +225,9 @@ def placed(inside: tuple[Step[Inside], ...], linux: Linux) -> Plan:
 
 def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), gids: Map = (),
             first: str = "") -> Plan:
-    """Most containers have neither a user namespace nor idmapped mounts: root inside may do everything."""
-    if not mapped and not any(isinstance(step, BindMount) and step.idmap for step in inside):
+    """Most containers have no user namespace, idmapped mounts or shared ones: root inside may do everything."""
+    idmapped = any(isinstance(step, BindMount) and step.idmap for step in inside)
+    if not mapped and not idmapped and "shared" not in first:
         return Plan((), inside)
     from runtime.leaving import divide
 
@@ -326,7 +327,7 @@ def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, ma
     if asked and asked not in PROPAGATION:
         raise InvalidSpec(f"config.json: rootfsPropagation {asked!r} is not supported - at `$.linux.rootfsPropagation`")
     yield Propagation(propagation(spec.linux))
-    yield BindRoot(container.rootfs)
+    yield BindRoot(container.rootfs, "slave" if asked.endswith("slave") else "private")
     mounting = tuple(all_mounts(spec, container.bundle, cgroup, machine.cgroups))
     yield from (step for step in mounting if not isinstance(step, SetAttributes))
     yield from devices(spec)
@@ -359,8 +360,10 @@ def change_root(linux: Linux, container: Container) -> Iterator[Step[Inside]]:
         return
     from runtime.rootfs.moving import ChangeRoot, CoverHost, MoveRoot, UnmountHost
 
-    # Of a mapped root, the root file system lies over / from the beginning (AttachRoot).
-    yield from [CoverHost()] if has(linux, NamespaceType.USER) else [UnmountHost(), MoveRoot()]
+    mapped = has(linux, NamespaceType.USER)
+    yield CoverHost() if mapped else UnmountHost()
+    if not mapped and "shared" not in propagation(linux):  # else it lies over / already (AttachRoot)
+        yield MoveRoot()
     yield ChangeRoot()
 
 

@@ -7,6 +7,9 @@ that it exists: here it is a child that does nothing else, and a descriptor of i
 """
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 from runtime.errors import StepFailed
 from runtime.linux import namespaces
@@ -22,29 +25,36 @@ def lines(map: Map) -> str:
 
 def user_namespace(uids: Map, gids: Map) -> int:
     """A new user namespace with these maps, as a descriptor. Raises StepFailed with the map that the kernel refused."""
-    inner, outer = os.pipe(), os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        hold(inner, outer)
-    os.close(inner[1])
-    os.close(outer[0])
-    try:
-        if os.read(inner[0], 1) != b"+":
+    with held(lambda: namespaces.unshare(namespaces.CLONE_NEWUSER)) as pid:
+        if not pid:
             raise StepFailed("no new user namespace can be made (unshare(2)): see /proc/sys/user/max_user_namespaces")
         for name, map in (("uid_map", uids), ("gid_map", gids)):
             fill(f"/proc/{pid}/{name}", map)
         return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextmanager
+def held(enter: Callable[[], None]) -> Iterator[int]:
+    """The pid of a child that entered a namespace, and lives as long as this block; 0 if it could not enter."""
+    inner, outer = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        hold(inner, outer, enter)
+    os.close(inner[1])
+    os.close(outer[0])
+    try:
+        yield pid if os.read(inner[0], 1) == b"+" else 0
     finally:
         os.close(inner[0])
         os.close(outer[1])
         os.waitpid(pid, 0)
 
 
-def hold(inner: tuple[int, int], outer: tuple[int, int]) -> None:
-    """In the child: begin the namespace, say so, and stay until the parent closes its end, or dies."""
+def hold(inner: tuple[int, int], outer: tuple[int, int], enter: Callable[[], None]) -> NoReturn:
+    """In the child: enter the namespace, say so, and stay until the parent closes its end, or dies."""
     try:
         os.close(outer[1])
-        namespaces.unshare(namespaces.CLONE_NEWUSER)
+        enter()
         os.write(inner[1], b"+")
         os.read(outer[0], 1)
     finally:
@@ -60,12 +70,26 @@ def fill(path: str, map: Map) -> None:
 
 
 def maps_at(path: str) -> tuple[Map, Map] | None:
-    """The maps of the user namespace /proc/PID/ns/user, uids and gids; None where the path is another one."""
-    directory, ending = path[:-len("/ns/user")], path[-len("/ns/user"):]
-    if ending != "/ns/user" or not directory.startswith("/proc/"):
+    """The maps of the user namespace at the path, uids and gids; None where they cannot be seen from here.
+
+    Only a process in it shows them: where the path is not one of /proc, one is brought in.
+    """
+    if path.startswith("/proc/") and path.endswith("/ns/user"):
+        return maps_of(path[:-len("/ns/user")])
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
         return None
     try:
-        return parse(read(directory + "/uid_map")), parse(read(directory + "/gid_map"))
+        with held(lambda: namespaces.setns(descriptor, namespaces.CLONE_NEWUSER)) as pid:
+            return maps_of(f"/proc/{pid}") if pid else None
+    finally:
+        os.close(descriptor)
+
+
+def maps_of(process: str) -> tuple[Map, Map] | None:
+    try:
+        return parse(read(process + "/uid_map")), parse(read(process + "/gid_map"))
     except OSError:
         return None
 

@@ -55,7 +55,10 @@ class CoverHost(Step[Inside], frozen=True):
 
     def apply(self, at: Inside) -> None:
         for path in revealing(at):
-            where = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                where = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            except PermissionError:  # what the mapped root cannot reach now, it could not later
+                continue
             cover = m.detached("tmpfs", "tmpfs", (), m.MOUNT_ATTR_RDONLY)
             m.move_mount(cover, where)
             os.close(cover)

@@ -40,20 +40,21 @@ class BindRoot(Step[Inside], frozen=True):
         "directory onto itself makes it one, and brings along what is mounted below")
     manual: ClassVar[str] = "open_tree(2)"
     path: str
+    kind: str = "private"  # or slave: what is mounted there on the host then shows up inside
 
     def describe(self) -> str:
         return f"bind {self.path} to itself"
 
     def shell(self) -> str:
         path = quote(self.path)
-        return f"mount --rbind {path} {path}; mount --make-private {path}; cd {path}; export root=$PWD"
+        return f"mount --rbind {path} {path}; mount --make-{self.kind} {path}; cd {path}; export root=$PWD"
 
     def apply(self, at: Inside) -> None:
         place = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             tree = m.open_tree(place, "", m.OPEN_TREE_CLONE | m.AT_RECURSIVE | m.AT_EMPTY_PATH)
-            # Only its top is made private: what is mounted below may be meant to spread (rshared volumes).
-            m.mount_setattr(tree, propagation=m.MS_PRIVATE)
+            # Only its top is changed: what is mounted below may be meant to spread (rshared volumes).
+            m.mount_setattr(tree, propagation=PROPAGATION[self.kind])
             m.move_mount(tree, place)
         finally:
             os.close(place)

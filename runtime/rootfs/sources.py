@@ -29,7 +29,7 @@ class OpenSource(Step[Inside], frozen=True):
     manual: ClassVar[str] = "open_tree(2), mount_setattr(2)"
     number: int
     bind: BindMount
-    first: str  # what propagation the copy has before that of the bind mount itself is set
+    first: tuple[str, ...]  # the propagation that the copy has before that of the bind mount itself is set
 
     def describe(self) -> str:
         return f"open {self.bind.source}, to be bound to {self.bind.path}"
@@ -39,7 +39,7 @@ class OpenSource(Step[Inside], frozen=True):
 
     def apply(self, at: Inside) -> None:
         tree = self.bind.detached()
-        propagate(tree, (self.first,))
+        propagate(tree, self.first)
         at.trees[self.number] = tree
 
 
@@ -117,21 +117,23 @@ class AttachSource(Step[Inside], frozen=True):
 class OpenRoot(Step[Inside], frozen=True):
     """Clone the root file system with all that is mounted below."""
 
-    why: ClassVar[str] = "engines keep it in directories that only the host's root may enter"
+    why: ClassVar[str] = (
+        "before the new mount namespace begins: engines keep it in directories that only the host's root may enter; "
+        "and where mounts are to spread between the two namespaces, this one would, too")
     manual: ClassVar[str] = "open_tree(2)"
     number: int
-    path: str
-    first: str
+    bind: BindRoot
+    first: tuple[str, ...]
 
     def describe(self) -> str:
-        return f"open {self.path}, to be the root"
+        return f"open {self.bind.path}, to be the root"
 
     def shell(self) -> str:
         return ":  # mount(8) opens and attaches in one go, see below"
 
     def apply(self, at: Inside) -> None:
-        tree = m.open_tree(m.AT_FDCWD, self.path, m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
-        propagate(tree, (self.first, "private"))
+        tree = m.open_tree(m.AT_FDCWD, self.bind.path, m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
+        propagate(tree, (*self.first, self.bind.kind))
         at.trees[self.number] = tree
 
 
