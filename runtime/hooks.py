@@ -36,6 +36,7 @@ from runtime.step import Stage, Step
 from runtime.sync import HooksDone, HooksDue
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+UNKNOWN = 2**31 - 1  # no process has this number (proc_sys_kernel(5), pid_max); in a script it gives way to a variable
 HEARD = 4096  # bytes of each output that an error repeats
 NAP = 10  # milliseconds; only where a hook has closed its outputs, or left them to somebody who lives on
 
@@ -68,10 +69,19 @@ class HookStep(Step[Stage], frozen=True):
         return f"run the {self.kind} hook #{self.number}: {self.hook.path}"
 
     def shell(self) -> str:
-        given = msgspec.json.encode(msgspec.structs.replace(self.about, pid=0)).decode()
-        limit = f"timeout -s KILL {self.hook.timeout} " if self.hook.timeout else ""
+        return self.words()
+
+    def script(self) -> str:
+        # In the script, $pid is set where the hooks of the host's side run; the others run in the process itself.
+        return self.words(pid="${pid-$$}" if self.kind != "poststop" else "")
+
+    def words(self, tools: str = "", before: str = "", *, pid: str = "", directory: str = "") -> str:
+        """The command line; `tools` stands before its commands, `before` before the hook's own."""
+        given = quote(msgspec.json.encode(msgspec.structs.replace(self.about, pid=UNKNOWN if pid else 0)).decode())
+        given = given.replace(f'"pid":{UNKNOWN}', f"\"pid\":'\"{pid}\"'", 1)
+        limit = f"{tools}timeout -s KILL {self.hook.timeout} " if self.hook.timeout else ""
         words = " ".join(map(quote, (*self.hook.env, self.hook.path, *self.hook.args[1:])))
-        return f"printf %s {quote(given)} | {limit}env -i {words}"
+        return f"printf %s {given} | {limit}{before}{tools}env -i{directory} {words}"
 
     def call(self, pid: int) -> None:
         """Raises StepFailed with runc's words."""
@@ -87,6 +97,9 @@ class RuntimeHook(HookStep[Outside], frozen=True):
         "the caller's own setting up, from the host's side: networks are connected here, by the pid and its "
         "/proc/PID/ns/net; the mounts are there, and can still be reached from the host's tree")
     manual: ClassVar[str] = "runtime-spec config.md, execve(2)"
+
+    def script(self) -> str:
+        return f"cd {quote(self.about.bundle)}; {HookStep.script(self)}"
 
     def apply(self, at: Outside) -> None:
         self.call(at.pid)
@@ -140,6 +153,9 @@ class AwaitMounts(Step[Outside], frozen=True):
     def describe(self) -> str:
         return "wait for the mounts"
 
+    def script(self) -> str:
+        return "read -r pid < \"$meeting\"/due"
+
     def shell(self) -> str:
         return ":"
 
@@ -158,6 +174,9 @@ class LetGoOn(Step[Outside], frozen=True):
     def describe(self) -> str:
         return "tell the process that the hooks are done"
 
+    def script(self) -> str:
+        return "echo done > \"$meeting\"/done"
+
     def shell(self) -> str:
         return ":"
 
@@ -174,6 +193,10 @@ class AwaitRuntimeHooks(Step[Inside], frozen=True):
 
     def describe(self) -> str:
         return "tell the outside that the mounts are made, and wait for its hooks"
+
+    def script(self) -> str:
+        # The host's /proc is still there, and knows this process by the host's number.
+        return "read -r self _ < /proc/self/stat; echo $self > \"$meeting\"/due; read -r _ < \"$meeting\"/done"
 
     def shell(self) -> str:
         return ":"
@@ -213,6 +236,9 @@ class OpenAnswer(Step[Inside], frozen=True):
 
     def shell(self) -> str:
         return f"mkfifo {quote(self.path)}; exec 8<>{quote(self.path)}"
+
+    def script(self) -> str:
+        return ":  # nobody else will call start: left out"
 
     def apply(self, at: Inside) -> None:
         at.answer = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)

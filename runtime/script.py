@@ -16,11 +16,11 @@ Words of a config.json come into the script quoted, and into its comments withou
 """
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.cgroups.steps import MakeCgroup, braces
-from runtime.hooks import AwaitMounts, LaterHook, LetGoOn, RuntimeHook
+from runtime.hooks import AwaitMounts, ContainerHook, LaterHook, LetGoOn, RuntimeHook
 from runtime.plan import Plan
 from runtime.process.entrance import Enter
 from runtime.process.names import Domainname, Hostname
@@ -170,11 +170,14 @@ def last(steps: Steps) -> str:
     execute = tuple(step for step in steps if isinstance(step, Execute))
     rest = tuple(step for step in steps if step not in starting and step not in execute)
     options = " ".join(step.script().removesuffix(" \\").removeprefix("setpriv ") for step in privileges)
+    # As who the program will be.
+    hooks = {id(step): step.words("$host/", f"$host/setpriv {options} ", pid="$$", directory=" -C \"$directory\"")
+             for step in rest if isinstance(step, ContainerHook)}
     others = "".join(f"$host/{step.script()}\n    " for step in starting if step not in privileges)
     directory = "".join(" -C \"$directory\"" for step in steps if isinstance(step, WorkingDirectory))
     home = "".join(" HOME=\"$home\"" for step in steps if isinstance(step, FindHome))
     words = "".join(step.script() for step in execute)
-    return "\n".join((body(rest), *(comment(step) for step in (*starting, *execute)),
+    return "\n".join((body(rest, hooks), *(comment(step) for step in (*starting, *execute)),
                       f"{others}$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
 
 
@@ -184,7 +187,8 @@ def runner(hooks: Steps) -> str:
         return ""
     inner = textwrap.indent(body(hooks), "    ")
     return ("# ---- A process that stays in the host's namespaces, and runs the hooks when the mounts are made\n"
-            f"export meeting=$(mktemp -d)\nmkfifo \"$meeting\"/due \"$meeting\"/done\n(\n{inner}\n) &\n")
+            f"export meeting=$(mktemp -d)\nmkfifo \"$meeting\"/due \"$meeting\"/done\n"
+            f"(\n    trap 'kill -KILL $pid' ERR  # a hook that fails is the end of the container\n{inner}\n) &\n")
 
 
 def clean_up(plan: Plan) -> str:
@@ -194,6 +198,8 @@ def clean_up(plan: Plan) -> str:
         return ""
     hooks = [step.script() for step in plan.later if isinstance(step, LaterHook) and step.kind == "poststop"]
     after = "".join(f"    {words}\n" for words in hooks)
+    if any(isinstance(step, LaterHook) and step.kind == "poststart" for step in plan.later):
+        after += "    echo 'poststart hooks were left out: nobody is here while the program runs' >&2\n"
     return f"""\
 # At the end nothing is left: whoever is still in the cgroup is killed, and it is removed as soon as the kernel lets go.
 clean_up() {{
@@ -212,12 +218,12 @@ trap clean_up EXIT
 """
 
 
-def body(steps: Iterable[Step[Any]]) -> str:
-    """Each step's words below their comment."""
+def body(steps: Iterable[Step[Any]], others: Mapping[int, str] | None = None) -> str:
+    """Each step's words below their comment; `others` by id for those that need other words here."""
     found: list[str] = []
     before: type[object] = object
     for step in steps:
-        found.append(f"{comment(step, again=type(step) is before)}\n{step.script() or ':'}\n")
+        found.append(f"{comment(step, again=type(step) is before)}\n{(others or {}).get(id(step)) or step.script()}\n")
         before = type(step)
     return "\n".join(found)
 

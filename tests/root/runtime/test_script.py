@@ -163,17 +163,52 @@ def nothing_left(runtime: Runtime) -> None:
         "pids": {"limit": 32}, "devices": [{"allow": True, "type": "c", "major": 10, "minor": 200, "access": "rw"}]})
 
 
-BUNDLES: tuple[Callable[[Runtime], None], ...] = (plain, podman, host_network, read_only, user, nothing_left)
+def joined(runtime: Runtime) -> None:
+    """Namespaces of another process: network, hostname, queues."""
+    pid = runtime.background("sleep", "600")
+    runtime.cgroup += "-joined"
+    runtime.configure("sh", "-c", PROGRAM)
+    kinds = [{"type": kind} for kind in ("mount", "pid", "cgroup")]
+    kinds += [{"type": kind, "path": f"/proc/{pid}/ns/{file}"}
+              for kind, file in (("network", "net"), ("ipc", "ipc"), ("uts", "uts"))]
+    runtime.change(linux__namespaces=kinds, hostname="joined")
+
+
+def hooks(runtime: Runtime) -> None:
+    """One of each place that a script has: they tell what they saw, and mount something."""
+    log = runtime.directory / "log"
+    (runtime.rootfs / "hooked").mkdir()
+    runtime.change(hooks={
+        "createRuntime": [{"path": "/bin/sh", "timeout": 5, "env": [f"LOG={log}"], "args": [
+            "sh", "-c", "{ cat; echo; readlink /proc/self/ns/mnt; } >> $LOG; exec 2>>$LOG; test -d $PWD/rootfs"]}],
+        "createContainer": [{"path": "/bin/sh", "env": ["PATH=/usr/bin"], "args": [
+            "sh", "-c", "mount -t tmpfs hook ./hooked; cat > ./hooked/state; pwd >> ./hooked/state"]}],
+        "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "cat > /hooked/start; id >> /hooked/start"]}],
+        "poststop": [{"path": "/bin/sh", "env": [f"LOG={log}"], "args": ["sh", "-c", "cat >> $LOG"]}]})
+    runtime.change(process__args=["sh", "-c", "cat /hooked/*\n" + PROGRAM])
+
+
+BUNDLES: tuple[Callable[[Runtime], None], ...] = (plain, podman, host_network, read_only, user, nothing_left, joined,
+                                                       hooks)
 
 
 def compared(runtime: Runtime) -> tuple[Seen, Seen]:
     bundle = ["--bundle", str(runtime.bundle)]
-    script = runtime.directory / "script"
-    script.write_text(runtime("explain", *bundle, "--format", "sh", "c", check=True).stdout)
+    script, log = runtime.directory / "script", runtime.directory / "log"
+    script.write_text(runtime("explain", *bundle, "--format", "sh", "again", check=True).stdout)
     told = look(["bash", str(script)], runtime.cgroup)
+    heard = [numberless(line) for line in log.read_text().splitlines()] if log.exists() else []
+    log.unlink(missing_ok=True)
     assert not list(Path("/sys/fs/cgroup").glob(f"**{runtime.cgroup}")), "the script leaves its cgroup"
-    done = look([*COMMAND, "--root", str(runtime.root), "run", *bundle, "c"], runtime.cgroup)
+    done = look([*COMMAND, "--root", str(runtime.root), "run", *bundle, "again"], runtime.cgroup)
+    if log.exists():
+        told["log"], done["log"] = heard, [numberless(line) for line in log.read_text().splitlines()]
+        assert len(heard) == 3 and '"pid":N' in heard[0]
     return told, done
+
+
+def numberless(line: str) -> str:
+    return re.sub(r'"pid":\d+', '"pid":N', line)
 
 
 @pytest.mark.parametrize("change", BUNDLES, ids=lambda change: change.__name__)
