@@ -49,9 +49,14 @@ def run(argv: Sequence[str]) -> int:
             import traceback
 
             log.debug("".join(traceback.format_exception(error)))
-        text = str(error) if isinstance(error, Fault) else named(error)
+        text = one_line(str(error) if isinstance(error, Fault) else named(error))
         log.error(text)
         return complain(text, FAILURE if name == "exec" and not isinstance(error, Usage) else 1)
+
+
+def one_line(text: str) -> str:
+    """Names come from others: what would end the line, or steer somebody's terminal, is shown instead of sent."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def named(error: OSError) -> str:
@@ -102,7 +107,11 @@ def run_(call: Call) -> int:
     place = Place(asked.root, asked.id)
     if call.given.on("detach"):
         create(asked)
-        lifecycle.start(place)
+        try:
+            lifecycle.start(place)
+        except Fault:
+            lifecycle.delete(place, force=True)
+            raise
         return 0
     from runtime.foreground import attended
 

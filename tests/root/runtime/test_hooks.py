@@ -147,9 +147,10 @@ def test_a_failing_start_container_hook_fails_the_start(runtime: Runtime) -> Non
                            "stderr: very wrong\n")
     assert runtime.state()["status"] == "stopped" and not (runtime.rootfs / "ran").exists()
     runtime("delete", "c", check=True)
-    done = runtime("run", "--bundle", str(runtime.bundle), "c")
-    assert done.returncode == 1 and "startContainer hook #0" in done.stderr
-    assert not (runtime.root / "c").exists()
+    for words in ((), ("--detach",)):
+        done = runtime("run", *words, "--bundle", str(runtime.bundle), "c")
+        assert done.returncode == 1 and "startContainer hook #0" in done.stderr
+        assert not (runtime.root / "c").exists()
 
 
 def test_a_failing_poststart_hook_ends_the_container_and_a_failing_poststop_hook_is_a_warning(runtime: Runtime) -> None:

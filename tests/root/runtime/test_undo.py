@@ -14,7 +14,7 @@ from typing import ClassVar
 import runtime.create as create
 from runtime.errors import Fault, StepFailed
 from runtime.linux.prctl import set_child_subreaper
-from runtime.plan import Plan
+from msgspec.structs import replace
 from runtime.step import Step
 
 class Fail(Step, frozen=True):
@@ -32,9 +32,8 @@ set_child_subreaper()
 def attempt(side, place):
     def failing(*arguments):
         plan = decide(*arguments)
-        steps = {"outside": plan.outside, "inside": plan.inside}
-        steps[side] = (*steps[side][:place], Fail(), *steps[side][place:])
-        return Plan(**steps)
+        steps = getattr(plan, side)
+        return replace(plan, **{side: (*steps[:place], Fail(), *steps[place:])})
     create.plan = failing
     try:
         create.create(wanted)
@@ -52,8 +51,9 @@ def attempt(side, place):
         except ChildProcessError:
             return
 
-for place in range(len(whole.outside)):
-    attempt("outside", place)
+for side in ("outside", "leaving"):
+    for place in range(len(getattr(whole, side))):
+        attempt(side, place)
 # What comes after the handshake happens after create has returned.
 last = [type(step).__name__ for step in whole.inside].index("WaitForStart")
 for place in range(last + 1):
@@ -62,9 +62,11 @@ print(len(whole.outside) + last + 1)
 """
 
 
-def test_a_failure_at_any_step_leaves_nothing(runtime: Runtime) -> None:
+@pytest.mark.parametrize("hooks", ((), ("prestart", "createRuntime", "createContainer", "startContainer")))
+def test_a_failure_at_any_step_leaves_nothing(runtime: Runtime, hooks: tuple[str, ...]) -> None:
     """The leak check afterwards looks for cgroups, mounts, namespaces and processes."""
     runtime.configure("sleep", "100")
+    runtime.change(hooks={kind: [{"path": "/bin/true"}] for kind in hooks})
     done = subprocess.run([sys.executable, "-c", SCRIPT, str(runtime.root), str(runtime.bundle)], cwd=REPOSITORY,
                           capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -211,6 +211,15 @@ def test_flags_that_ask_for_what_this_runtime_is_not(runtime: Runtime, words: tu
     assert done.returncode == 1 and expected in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_an_error_is_one_line_whatever_is_named_in_it(runtime: Runtime) -> None:
+    """And no name steers the terminal of who reads it."""
+    for word in ("a\nb", "a\x1b[2Jb", "\udcff"):
+        runtime.configure(word.encode(errors="replace").decode())
+        for words in (("state", word), ("create", "--bundle", str(runtime.bundle), "c"), ("kill", "c", word)):
+            done = runtime(*words)
+            assert done.returncode == 1 and done.stderr.count("\n") == 1 and "\x1b" not in done.stderr, done.stderr
+
+
 def test_the_calls_of_conmon_and_containerds_shim(runtime: Runtime) -> None:
     """Their command lines, word for word (conmon's conn_sock.c and runtime_args.c, go-runc)."""
     runtime.configure("sleep", "100")
