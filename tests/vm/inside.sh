@@ -3,18 +3,22 @@
 # The first serial port is the console; the host reads the exit status from the second one.
 set -u
 cd /srv/pydocker || exit
-
 exec </dev/null
 dmesg --console-level crit
-status=1
-trap 'echo "$status" >/dev/ttyS1; sync' EXIT
+
+tell() {
+    echo "$1" >/dev/ttyS1
+    exit
+}
 
 echo "ready: Linux $(uname -r), $(systemctl --version | head -n 1), cgroups: $(stat -fc %T /sys/fs/cgroup)," \
     "AppArmor: $(cat /sys/module/apparmor/parameters/enabled)"
 # What pip installed is what this pyproject.toml asks for (the image's stamp is made of it), whatever its time says.
 touch .venv/.engine .venv/.tests
-make --no-print-directory install || exit
-# Word by word, as make hands them on: no shell looks at them again but for quotes.
+make --no-print-directory install || tell 1
+# Word by word, as they were given: the host has quoted them.
 eval "set -- $(cat .selection)"
-.venv/bin/python -m pytest --color=no -p no:cacheprovider -o timeout=900 "$@"
-status=$?
+{
+    .venv/bin/python -m pytest -p no:cacheprovider -o timeout=900 "$@"
+    tell $?
+} | cat

@@ -56,6 +56,7 @@ def image(installed: None) -> Iterator[str]:
 def test_the_socket_brings_the_server(installed: None) -> None:
     """As after a boot: nobody has started the service."""
     call("systemctl", "stop", "pydocker.service")
+    assert call("systemctl", "is-enabled", "pydocker.socket") == "enabled"
     assert call("systemctl", "is-active", "pydocker.socket") == "active"
     assert "Server:" in docker("version")
     assert call("systemctl", "is-active", "pydocker.service") == "active"
@@ -66,6 +67,9 @@ def test_a_container_outlives_the_service_and_is_in_none_of_its_cgroups(image: s
     docker("run", "-d", "--name", NAME, "-m", "64m", "--pids-limit", "20", image, "sleep", "1000")
     pid = int(docker("inspect", "-f", "{{.State.Pid}}", NAME))
     assert "pydocker.service" not in cgroup(pid)
+    # Every mount is shared on a host of systemd's; those of the container are its own all the same.
+    host = Path("/proc/1/mountinfo").read_text()
+    assert not [line for line in host.splitlines() if "/var/lib/pydocker/" in line or "/run/pydocker/" in line]
     call("systemctl", "stop", "pydocker.service")
     assert os.path.exists(f"/proc/{pid}")
     assert docker("inspect", "-f", "{{.State.Status}} {{.State.Pid}}", NAME) == f"running {pid}"
