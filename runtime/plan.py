@@ -50,6 +50,7 @@ from runtime.process.program import (
     WorkingDirectory,
 )
 from runtime.process.terminal import NewSession, OpenTerminal, OwnOutputs, UseTerminal
+from runtime.rootfs.cgroupfs import owner
 from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.masks import MaskPath, ReadonlyPath
 from runtime.rootfs.mounts import BindMount
@@ -156,6 +157,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *there.outside,
         *oom_score(spec.process),
         *cgroup.around(container.id, spec.linux.resources, spec.annotations),
+        *cgroup.given_to(owner(spec)),
         EnterCgroup(cgroup),
         *(hooks.outside if hooks else ()),
         *(filtering.after if filtering else ()),

@@ -97,10 +97,16 @@ def tree(directory: str) -> Iterator[str]:
 def members(directory: str) -> list[int]:
     """The processes of one cgroup alone, or none if it is gone.
 
-    A process outside of our pid namespace reads as 0, and kill(2) with 0 means ourselves: it is left out.
+    A process outside of our pid namespace reads as 0, and kill(2) with 0 means ourselves: it is left out. A threaded
+    cgroup of v2 lists only threads, of which any number stands for its process to kill(2).
     """
     try:
-        listed = descriptors.read(os.path.join(directory, "cgroup.procs"), MOST)
+        try:
+            listed = descriptors.read(os.path.join(directory, "cgroup.procs"), MOST)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            listed = descriptors.read(os.path.join(directory, "cgroup.threads"), MOST)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENODEV):  # removed before, or while we read
             return []

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # v2's controllers that a container is given where the host has them.
 DELEGATED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
+DOMAIN = {"memory", "io", "hugetlb", "rdma"}  # of these, what counts by process and never by thread
 
 
 def _step(setting: Setting, write: Callable[[str, str], SetLimit]) -> Step[object]:
@@ -77,7 +78,8 @@ class Cgroup(msgspec.Struct, frozen=True):
         """What a directory needs to be a cgroup that processes can live in, and its limits."""
         first = self._first("cpuset")
         inherit = (v1.InheritCpuset(first.mountpoint, first.directory),) if first else ()
-        return (*inherit, *self._delegate(resources), *self.limits(resources), *self._devices(resources.devices))
+        return (*inherit, *self._fitting(resources), *self._delegate(resources), *self.limits(resources),
+                *self._devices(resources.devices))
 
     def limits(self, resources: LinuxResources) -> tuple[Step[object], ...]:
         """The steps that write the limits, without the devices."""
@@ -250,6 +252,17 @@ class Cgroup(msgspec.Struct, frozen=True):
     def _settings(self, resources: LinuxResources) -> tuple[Settings, Settings]:
         first = {name for branch in self.first for name in branch.controllers}
         return placed(resources, first, set(self.second.controllers) if self.second else set())
+
+    def _fitting(self, resources: LinuxResources) -> tuple[Step[object], ...]:
+        """On a v2 host; beside v1, v2 has hardly a controller, and its cgroups are ours alone."""
+        if not self.second or self.first:
+            return ()
+        asked = {setting.controller for setting in self._settings(resources)[1]}
+        return (v2.FitType(self.second.mountpoint, self.second.directory, bool(asked & DOMAIN)),)
+
+    def given_to(self, uid: int) -> tuple[Step[object], ...]:
+        """The step that makes a user the owner of the v2 cgroup; root is it already, and v1 cannot be delegated."""
+        return (v2.GiveCgroup(self.second.directory, uid),) if uid and self.second and not self.first else ()
 
     def _delegate(self, resources: LinuxResources) -> tuple[Step[object], ...]:
         """On a v2 host every controller is passed down, for its figures; beside v1 only what is asked for."""

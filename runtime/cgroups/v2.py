@@ -71,8 +71,9 @@ class Branch(msgspec.Struct, frozen=True):
 
     @property
     def can_kill(self) -> bool:
-        """Whether there is a file that kills all: not before Linux 5.14."""
-        return os.path.exists(os.path.join(self.directory, "cgroup.kill"))
+        """Whether there is a file that kills all: not before Linux 5.14, and none that works in a threaded cgroup."""
+        there = os.path.exists(os.path.join(self.directory, "cgroup.kill"))
+        return there and read(self.directory, "cgroup.type").strip() != "threaded"
 
     def kill(self) -> None:
         """SIGKILL all processes in and below it, those that are just being forked included. Raises StepFailed."""
@@ -128,6 +129,63 @@ class DelegateControllers(Step[object], frozen=True):
 
     def _levels(self) -> list[str]:
         return levels(self.mountpoint, self.directory)[:-1]
+
+
+class FitType(Step[object], frozen=True):
+    """A cgroup below a threaded one is of no use ("domain invalid") until it is made threaded itself."""
+
+    why: ClassVar[str] = "below a cgroup of threads there are only cgroups of threads, without memory, io or hugetlb"
+    manual: ClassVar[str] = "cgroups(7), cgroup.type"
+    mountpoint: str
+    directory: str
+    domain: bool  # whether controllers are asked for that count by process
+
+    def describe(self) -> str:
+        return f"make {self.directory} threaded, if the cgroup above it is"
+
+    def shell(self) -> str:
+        loop = "grep -q invalid $c/cgroup.type && echo threaded > $c/cgroup.type"
+        return f"for c in {shlex.join(levels(self.mountpoint, self.directory)[1:])}; do {loop}; done"
+
+    def apply(self, at: object) -> None:
+        for level in levels(self.mountpoint, self.directory)[1:]:
+            kind = read(level, "cgroup.type").strip()
+            if kind != "domain" and self.domain:
+                mode = "an invalid state" if kind == "domain invalid" else f"{kind} mode"
+                raise StepFailed(f'cannot enter cgroupv2 "{level}" with domain controllers -- it is in {mode}')
+            if kind == "domain invalid":
+                write(level, "cgroup.type", "threaded")
+
+
+FALLBACK = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control")
+
+
+class GiveCgroup(Step[object], frozen=True):
+    """The cgroup's directory, and those of its files that do not touch its limits, get another owner."""
+
+    why: ClassVar[str] = ("a container that may write to its cgroup file system makes cgroups of its own there "
+                          "(systemd does); its root, another user outside, has to own the place, but not the limits")
+    manual: ClassVar[str] = "cgroups(7), delegation; /sys/kernel/cgroup/delegate"
+    directory: str
+    uid: int
+
+    def describe(self) -> str:
+        return f"give the cgroup {self.directory} to user {self.uid}"
+
+    def shell(self) -> str:
+        place = shlex.quote(self.directory)
+        return (f"chown {self.uid} {place}; for f in $(cat /sys/kernel/cgroup/delegate); do "
+                f"[ ! -e {place}/$f ] || chown {self.uid} {place}/$f; done")
+
+    def apply(self, at: object) -> None:
+        try:
+            names = descriptors.read("/sys/kernel/cgroup/delegate").decode().split()
+        except FileNotFoundError:  # before Linux 4.15
+            names = list(FALLBACK)
+        os.chown(self.directory, self.uid, -1)
+        for path in (os.path.join(self.directory, name) for name in names):
+            if os.path.exists(path):
+                os.chown(path, self.uid, -1)
 
 
 class FilterDevices(Step[object], frozen=True):

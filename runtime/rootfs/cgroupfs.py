@@ -14,6 +14,7 @@ from runtime.rootfs.devices import Link
 from runtime.rootfs.mounts import BindMount, NewFilesystem
 from runtime.rootfs.options import Attributes, Options
 from runtime.rootfs.root import SetAttributes
+from runtime.spec import NamespaceType, Spec
 from runtime.stage import Inside
 from runtime.step import Step
 
@@ -53,3 +54,16 @@ def words(controller: str) -> tuple[tuple[str, str | None], ...]:
     if controller.startswith("name="):
         return (("none", None), ("name", controller.removeprefix("name=")))
     return ((controller, None),)
+
+
+def owner(spec: Spec) -> int:
+    """Who is to own the cgroup, as the host numbers it: the container's user, if it may write to its own cgroups."""
+    own = spec.linux and any(one.type is NamespaceType.CGROUP and not one.path for one in spec.linux.namespaces)
+    writable = any(mount.type in ("cgroup", "cgroup2") and "ro" not in mount.options for mount in spec.mounts)
+    if spec.process is None or spec.linux is None or not own or not writable:
+        return 0
+    uid = spec.process.user.uid
+    if not spec.linux.uid_mappings:
+        return uid
+    return next((one.host_id + uid - one.container_id for one in spec.linux.uid_mappings
+                 if one.container_id <= uid < one.container_id + one.size), 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime import cgroups
-from runtime.cgroups import branch, v1
+from runtime.cgroups import branch, v1, v2
 from runtime.cgroups.steps import SetLimit
 from runtime.errors import StepFailed
 from runtime.spec.resources import LinuxCPU, LinuxMemory, LinuxPids, LinuxResources
@@ -191,3 +191,31 @@ def test_a_relative_path_lies_below_or_beside_our_own_cgroup(token):
     for name, directory in cgroups.open(token).paths.items():
         start = own[name] if name else os.path.dirname(own[name])
         assert directory.endswith(os.path.join(start, token))
+
+
+def test_below_a_cgroup_of_threads_there_are_only_such(only_v2, start):
+    parent = Path(only_v2.second.directory).parent
+    (parent / "threads").mkdir(parents=True)
+    (parent / "threads/cgroup.type").write_text("threaded")
+    only_v2.create(None)
+    assert Path(only_v2.second.directory, "cgroup.type").read_text() == "threaded\n"
+    worker = start(SLEEP)
+    only_v2.enter(worker.pid)
+    assert only_v2.processes() == [worker.pid]
+    only_v2.kill()
+    assert worker.wait() == -signal.SIGKILL
+    only_v2.destroy()
+    Path(only_v2.second.directory).mkdir()
+    step = v2.FitType(only_v2.second.mountpoint, only_v2.second.directory, domain=True)
+    with pytest.raises(StepFailed, match=r"cannot enter cgroupv2 .* with domain controllers -- it is in"):
+        step.apply(None)
+
+
+def test_a_cgroup_that_is_given_away_can_be_divided_but_not_widened(only_v2):
+    only_v2.create(None)
+    (step,) = cgroups.Cgroup((), only_v2.second).given_to(100000)
+    step.apply(None)
+    owners = {name: os.stat(os.path.join(only_v2.second.directory, name)).st_uid
+              for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads", "cgroup.freeze")}
+    assert owners == {".": 100000, "cgroup.procs": 100000, "cgroup.subtree_control": 100000, "cgroup.threads": 100000,
+                      "cgroup.freeze": 0}

@@ -28,8 +28,10 @@ def kinds(layout: Layout, resources: LinuxResources | None = ASKED) -> list[str]
 
 
 def test_v2_delegates_before_it_limits_and_filters_devices_with_a_program():
-    assert kinds(V2) == ["MakeCgroup", "DelegateControllers", "SetLimit", "SetLimit", "SetLimit", "FilterDevices"]
-    make, delegate, *limits, devices = steps(V2)
+    assert kinds(V2) == ["MakeCgroup", "FitType", "DelegateControllers", "SetLimit", "SetLimit", "SetLimit",
+                         "FilterDevices"]
+    make, fit, delegate, *limits, devices = steps(V2)
+    assert isinstance(fit, v2.FitType) and fit.domain, "memory is counted by process"
     assert make == MakeCgroup((f"{ROOT}/pydocker/1",))
     assert isinstance(delegate, v2.DelegateControllers)
     assert delegate.required == ("cpu", "memory", "pids")
@@ -41,9 +43,20 @@ def test_v2_delegates_before_it_limits_and_filters_devices_with_a_program():
 
 
 def test_v2_passes_controllers_on_at_every_level_but_the_last():
-    delegate = steps(V2)[1]
+    delegate = steps(V2)[2]
     assert delegate.shell() == (f"for level in {ROOT} {ROOT}/pydocker; do "
                                 "echo +cpu +memory +pids +cpuset +io > $level/cgroup.subtree_control; done")
+
+
+def test_without_a_controller_that_counts_processes_a_cgroup_of_threads_will_do():
+    (fit,) = (step for step in steps(V2, LinuxResources(pids=LinuxPids(limit=9))) if isinstance(step, v2.FitType))
+    assert not fit.domain
+
+
+def test_only_a_v2_cgroup_is_given_away_and_only_to_somebody_else():
+    cgroup = cgroups.open("/pydocker/1", V2)
+    assert cgroup.given_to(100000) == (v2.GiveCgroup(f"{ROOT}/pydocker/1", 100000),)
+    assert cgroup.given_to(0) == cgroups.open("/pydocker/1", HYBRID).given_to(5) == ()
 
 
 def test_v1_fills_the_cpuset_and_writes_device_lines():

@@ -186,7 +186,7 @@ ASKED = LinuxResources(memory=LinuxMemory(limit=MIB), pids=LinuxPids(limit=9))
 
 
 @pytest.mark.parametrize("layout, kinds", [
-    (V2, ["StartScope", "AdoptCgroup", "DelegateControllers", "SetLimit", "SetLimit", "FilterDevices"]),
+    (V2, ["StartScope", "AdoptCgroup", "FitType", "DelegateControllers", "SetLimit", "SetLimit", "FilterDevices"]),
     (HYBRID, ["StartScope", "AdoptCgroup", "SetLimit", "LimitDevices"]),
 ])
 def test_with_systemd_the_cgroup_comes_after_the_process(layout, kinds):
