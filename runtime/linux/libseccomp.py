@@ -6,7 +6,6 @@ importing it is rare.
 """
 
 import ctypes
-import ctypes.util
 import os
 from types import ModuleType
 
@@ -47,6 +46,8 @@ def version() -> str:
 
 def library() -> ModuleType:
     """pyseccomp. Its import would run gcc, ld and ldconfig from PATH to find two libraries whose names are known."""
+    import ctypes.util  # it imports subprocess and tempfile: only where there is something to compile
+
     find = ctypes.util.find_library
     ctypes.util.find_library = lambda name: {"seccomp": LIBRARY}.get(name)  # None for libc: what is loaded already
     try:

@@ -14,8 +14,8 @@ root may write. A file's name is the hash of all that the program depends on.
 
 import os
 import stat
+from _blake2 import blake2b  # Python's own; hashlib would load OpenSSL first, for 2 ms
 from contextlib import suppress
-from hashlib import sha256
 from shlex import quote
 from typing import ClassVar
 
@@ -240,7 +240,7 @@ def digest(profile: LinuxSeccomp) -> str:
     """A name for all that the program depends on; the kernel's release, as libseccomp asks what the kernel can do."""
     system = os.uname()
     told = (FORMAT, libseccomp.version(), system.machine, system.release, profile)
-    return sha256(msgspec.json.encode(told)).hexdigest()
+    return blake2b(msgspec.json.encode(told), digest_size=32).hexdigest()
 
 
 def path(profile: LinuxSeccomp, directory: str) -> str:
