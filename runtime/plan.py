@@ -159,6 +159,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *cgroup.around(container.id, spec.linux.resources, spec.annotations),
         *cgroup.given_to(owner(spec)),
         EnterCgroup(cgroup),
+        *priorities(spec.process),
         *(hooks.outside if hooks else ()),
         *(filtering.after if filtering else ()),
     )
@@ -215,7 +216,7 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     there = divided(inside, mapped=mapped, uids=uids)
     outside = (*(filtering.before if filtering else ()), Join(pid, start_time, kinds), *there.outside,
                *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
-               *(filtering.after if filtering else ()))
+               *priorities(process), *(filtering.after if filtering else ()))
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))
 
 
@@ -258,15 +259,22 @@ def seccomp(profile: LinuxSeccomp | None, process: Process, machine: Machine, di
 
 
 def confine(process: Process, personality: LinuxPersonality | None, machine: Machine) -> Iterator[Step[Inside]]:
-    """Labels, priorities and personality: while privileged, and most containers have none of them."""
+    """Labels and personality: while privileged, and most containers have none of them."""
     if process.apparmor_profile or process.selinux_label:
         from runtime.process.labels import labels
 
         yield from labels(process, machine)
-    if process.scheduler or process.io_priority or personality:
-        from runtime.process.scheduling import priorities
+    if personality is not None:
+        from runtime.process.scheduling import SetPersonality
 
-        yield from priorities(process, personality)
+        yield SetPersonality(personality.domain)
+
+
+def priorities(process: Process) -> Iterator[Step[Outside]]:
+    if process.scheduler or process.io_priority:
+        from runtime.process.scheduling import priorities as steps
+
+        yield from steps(process)
 
 
 def key_labels(process: Process, keyring: bool) -> Iterator[Step[Inside]]:

@@ -24,15 +24,15 @@ class Attributes(ctypes.Structure):
                 ("deadline", ctypes.c_uint64), ("period", ctypes.c_uint64)]
 
 
-def sched_setattr(policy: int, flags: int, nice: int, priority: int, times: tuple[int, int, int]) -> None:
-    """This process's policy; `times` are runtime, deadline and period in nanoseconds. sched_setattr(2)."""
+def sched_setattr(pid: int, policy: int, flags: int, nice: int, priority: int, times: tuple[int, int, int]) -> None:
+    """A process's policy; `times` are runtime, deadline and period in nanoseconds. sched_setattr(2)."""
     attributes = Attributes(ctypes.sizeof(Attributes), policy, flags, nice, priority, *times)
-    syscall("sched_setattr", 0, attributes, 0)
+    syscall("sched_setattr", pid, attributes, 0)
 
 
-def ioprio_set(number: int, priority: int) -> None:
-    """This process's class, and its priority in it, 0 the first. ioprio_set(2)."""
-    syscall("ioprio_set", IOPRIO_WHO_PROCESS, 0, number << IOPRIO_CLASS_SHIFT | priority)
+def ioprio_set(pid: int, number: int, priority: int) -> None:
+    """A process's class, and its priority in it, 0 the first. ioprio_set(2)."""
+    syscall("ioprio_set", IOPRIO_WHO_PROCESS, pid, number << IOPRIO_CLASS_SHIFT | priority)
 
 
 def personality(domain: int) -> None:

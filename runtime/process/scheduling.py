@@ -1,11 +1,13 @@
 """Who gets the processor and the disk, and on which processors; and the personality.
 
-All of it is inherited by what the program starts, and survives execve. Raising one's own priority is a privilege
-(CAP_SYS_NICE, CAP_SYS_ADMIN), so these steps come before the privileges go.
+All of it is inherited by what the program starts, and survives execve. Raising a priority is a privilege of the host's
+(CAP_SYS_NICE, CAP_SYS_ADMIN), which the root of a user namespace has not: so it is set from outside.
 """
 
+import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from runtime.errors import StepFailed
@@ -21,10 +23,12 @@ CHRT = {"SCHED_OTHER": "other", "SCHED_FIFO": "fifo", "SCHED_RR": "rr", "SCHED_B
         "SCHED_DEADLINE": "deadline"}
 
 
-class SetScheduler(Step[Inside], frozen=True):
+class SetScheduler(Step[Outside], frozen=True):
     """The policy by which the kernel chooses who runs."""
 
-    why: ClassVar[str] = "while privileged: a real-time policy and a nice value below 0 need CAP_SYS_NICE"
+    why: ClassVar[str] = (
+        "from outside, as a real-time policy and a nice value below 0 need the host's CAP_SYS_NICE; in the cgroup, as "
+        "that is where real time is granted")
     manual: ClassVar[str] = "sched_setattr(2), sched(7)"
     scheduler: Scheduler
 
@@ -48,17 +52,18 @@ class SetScheduler(Step[Inside], frozen=True):
     def script(self) -> str:
         return "; ".join(f"$host/{words}" for words in self.shell().split("; "))
 
-    def apply(self, at: Inside) -> None:
+    def apply(self, at: Outside) -> None:
         one = self.scheduler
         flags = sum(scheduling.FLAGS[flag] for flag in set(one.flags))
-        scheduling.sched_setattr(scheduling.POLICIES[one.policy], flags, one.nice, one.priority,
-                                 (one.runtime, one.deadline, one.period))
+        with failing(self, at):
+            scheduling.sched_setattr(at.pid, scheduling.POLICIES[one.policy], flags, one.nice, one.priority,
+                                     (one.runtime, one.deadline, one.period))
 
 
-class SetIOPriority(Step[Inside], frozen=True):
+class SetIOPriority(Step[Outside], frozen=True):
     """Whose reads and writes come first."""
 
-    why: ClassVar[str] = "while privileged: the real-time class needs CAP_SYS_ADMIN or CAP_SYS_NICE"
+    why: ClassVar[str] = "from outside, as the real-time class needs the host's CAP_SYS_ADMIN or CAP_SYS_NICE"
     manual: ClassVar[str] = "ioprio_set(2)"
     kind: str
     priority: int
@@ -73,8 +78,9 @@ class SetIOPriority(Step[Inside], frozen=True):
     def script(self) -> str:
         return f"$host/{self.shell()}"
 
-    def apply(self, at: Inside) -> None:
-        scheduling.ioprio_set(scheduling.IO_CLASSES[self.kind], self.priority)
+    def apply(self, at: Outside) -> None:
+        with failing(self, at):
+            scheduling.ioprio_set(at.pid, scheduling.IO_CLASSES[self.kind], self.priority)
 
 
 class SetPersonality(Step[Inside], frozen=True):
@@ -110,11 +116,20 @@ class SetAffinity(Step[Outside], frozen=True):
         return f"taskset --cpu-list --pid {listed(self.cpus)} $$"
 
     def apply(self, at: Outside) -> None:
-        try:
+        with failing(self, at):
             os.sched_setaffinity(at.pid, self.cpus)
-        except OSError as error:
-            at.hear()
-            raise StepFailed(f"{self.describe()}: {str(error.strerror).lower()} (sched_setaffinity(2))") from error
+
+
+@contextmanager
+def failing(step: Step[Outside], at: Outside) -> Iterator[None]:
+    """A failure, told; if the process has ended, that is why, and it says more."""
+    try:
+        yield
+    except OSError as error:
+        at.hear()
+        code = errno.errorcode.get(error.errno or 0, str(error.errno))
+        raise StepFailed(f"{step.describe()}: {str(error.strerror).lower()} ({step.manual.split(',')[0]}, {code})"
+                         ) from error
 
 
 def listed(cpus: tuple[int, ...]) -> str:
@@ -136,14 +151,12 @@ def processors(words: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def priorities(process: Process, personality: LinuxPersonality | None) -> Iterator[Step[Inside]]:
+def priorities(process: Process) -> Iterator[Step[Outside]]:
     """The steps, in order."""
     if process.scheduler is not None:
         yield SetScheduler(process.scheduler)
     if process.io_priority is not None:
         yield SetIOPriority(process.io_priority.class_, process.io_priority.priority)
-    if personality is not None:
-        yield SetPersonality(personality.domain)
 
 
 def affinity(words: str) -> tuple[SetAffinity, ...]:

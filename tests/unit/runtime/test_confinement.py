@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from runtime.cgroups import Hierarchy, Layout
 from runtime.linux import scheduling
 from runtime.machine import Machine
-from runtime.plan import capabilities, confine, doubts
+from runtime.plan import capabilities, confine, doubts, priorities
 from runtime.process.labels import AppArmorProfile, SELinuxLabel, mount_context, of_labels
 from runtime.process.scheduling import (
     SetIOPriority,
@@ -115,7 +115,8 @@ def test_what_confines_comes_in_order() -> None:
     process = replace(PROCESS, apparmor_profile="p", selinux_label="l", scheduler=Scheduler(policy="SCHED_BATCH"),
                       io_priority=LinuxIOPriority(class_="IOPRIO_CLASS_BE", priority=7))
     found = [*confine(process, LinuxPersonality(domain="LINUX"), replace(MACHINE, apparmor=True, selinux=True))]
-    assert [*map(type, found)] == [AppArmorProfile, SELinuxLabel, SetScheduler, SetIOPriority, SetPersonality]
+    assert [*map(type, found)] == [AppArmorProfile, SELinuxLabel, SetPersonality]
+    assert [*map(type, priorities(process))] == [SetScheduler, SetIOPriority]
     assert not [*confine(replace(PROCESS, apparmor_profile="unconfined"), None, MACHINE)]
 
 
