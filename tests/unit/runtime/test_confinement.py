@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from runtime.cgroups import Hierarchy, Layout
+from runtime.confining import capabilities, confine, doubts, priorities
 from runtime.linux import scheduling
 from runtime.machine import Machine
-from runtime.plan import capabilities, confine, doubts, priorities
 from runtime.process.labels import AppArmorProfile, SELinuxLabel, mount_context, of_labels
 from runtime.process.scheduling import (
     SetIOPriority,
