@@ -13,6 +13,7 @@ from runtime.checks import complaints
 from runtime.hooks import KINDS as HOOKS
 from runtime.linux.capabilities import NAMES
 from runtime.machine import Machine
+from runtime.process import profile
 from runtime.process.entrance import KINDS as NAMESPACES
 from runtime.rootfs import options
 from runtime.spec import (
@@ -29,8 +30,8 @@ from runtime.spec import (
 
 OCI_VERSION_MIN = "1.0.0"  # what was added since is optional
 
-# Every capability and no cgroups: what is found wrong is then the specification's fault, and not this machine's.
-ANY = Machine(cgroups=Layout(), capabilities=2**64 - 1, last=63)
+# One that has everything (but cgroups): what is found wrong is then the specification's fault, and not this machine's.
+ANY = Machine(cgroups=Layout(), capabilities=2**64 - 1, last=63, apparmor=True, selinux=True)
 
 
 def features(version: str, *, systemd: bool) -> dict[str, Any]:
@@ -84,4 +85,11 @@ def recognised(word: str) -> bool:
 
 
 def seccomp() -> dict[str, Any]:
-    return {"enabled": accepts(seccomp=LinuxSeccomp(default_action="SCMP_ACT_ALLOW"))}
+    return {
+        "enabled": accepts(seccomp=LinuxSeccomp(default_action="SCMP_ACT_ALLOW")),
+        "actions": sorted(profile.ACTIONS),
+        "operators": sorted(profile.OPERATORS),
+        "archs": sorted(profile.ARCHITECTURES),
+        "knownFlags": sorted(profile.FLAGS),
+        "supportedFlags": sorted(profile.FLAGS),
+    }

@@ -108,6 +108,7 @@ def test_features_are_what_the_checks_accept(runtime: Runtime) -> None:
     assert {"rro", "rbind", "rslave", "nosuid", "tmpcopyup", "ro"} <= {*features["mountOptions"]}
     linux = features["linux"]
     assert {"pid", "mount", "network", "ipc", "uts", "cgroup"} <= {*linux["namespaces"]}
+    assert linux["apparmor"] == linux["selinux"] == {"enabled": True}  # the code can, whether this kernel does or not
     assert linux["intelRdt"] == {"enabled": False} and "CAP_SYS_ADMIN" in linux["capabilities"]
     # And the other way round: what is said not to be there is refused, with that very word.
     runtime.configure("true")
@@ -123,6 +124,8 @@ def test_features_are_what_the_checks_accept(runtime: Runtime) -> None:
         assert {*theirs["linux"]["capabilities"]} <= {*linux["capabilities"]}
         assert {*theirs["hooks"]} <= {*features["hooks"]}
         assert not {*theirs["mountOptions"]} - {*features["mountOptions"]}
+        for table in ("actions", "operators", "archs"):
+            assert {*theirs["linux"]["seccomp"][table]} <= {*linux["seccomp"][table]}
 
 
 def test_the_version_in_three_lines(runtime: Runtime) -> None:
