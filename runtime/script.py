@@ -25,6 +25,7 @@ from runtime.plan import Plan
 from runtime.process.entrance import Enter
 from runtime.process.names import Domainname, Hostname
 from runtime.process.program import Execute, FindHome, WorkingDirectory
+from runtime.process.users import NewUserNamespace, OpenUserNamespace
 from runtime.rootfs.root import PivotRoot
 from runtime.step import Step
 
@@ -80,21 +81,48 @@ export host="$loader --library-path ${libraries#:} ./bin"
 """
 
 
+MEETING = """\
+# A directory for what the processes have in common.
+export meeting=$(mktemp -d)
+chmod 711 "$meeting"
+"""
+LEAVING = "END_OF_what_needs_the_privileges_of_the_host"
+LEAVE = """\
+# A mount namespace that is still the host's: what is mounted here for the container is seen by nobody else.
+unshare --mount --propagation slave bash -euc "$leaving"
+"""
+
+
 def script(plan: Plan) -> str:
     """The whole script."""
     at = next(number for number, step in enumerate(plan.outside) if isinstance(step, Enter))
     before, enter, after = plan.outside[:at], plan.outside[at], plan.outside[at + 1:]
+    assert isinstance(enter, Enter)
     hooks = tuple(step for step in after if isinstance(step, BY_OTHERS))
     own = tuple(step for step in after if not isinstance(step, BY_OTHERS))
-    # A process in a new user namespace may no longer write to the host's files: so it does before.
-    entering: Steps = (*own, enter) if isinstance(enter, Enter) and "user" in enter.new else (enter, *own)
-    stages = split((*entering, *ordered(plan.inside)))
-    first, *others = stages
-    texts = [stage(name(began), began, steps, following) for began, steps, following in joined(others)]
-    begin = body(first[1])
+    users = tuple(step for step in before if isinstance(step, NewUserNamespace | OpenUserNamespace))
+    host = tuple(step for step in before if step not in users)
+    # A process in another user namespace may no longer write to the host's files: so it does before.
+    entering: Steps = (enter,) if enter.user else (enter, *own)
+    _, *stages = split((*entering, *ordered(plan.inside)))
+    texts = [stage(name(began), began, steps, following) for began, steps, following in joined(stages)]
+    if enter.user:
+        texts.append(leaving((*own, *plan.leaving, *users), enter))
+        last = LEAVE
+    else:
+        host = (*host, *plan.leaving)
+        last = started(enter, wait=True)
+    meeting = MEETING if hooks or enter.user else ""
     return "\n".join(filter(None, (
-        HEAD, clean_up(plan), INSIDE, HOST, body((*before, *plan.leaving)), runner(hooks), *texts,
-        "# ---- And now all that is executed.\n", begin and begin + "\n", started(enter, wait=True)))) + "\n"
+        HEAD, clean_up(plan), INSIDE, HOST, body(host), meeting, runner(hooks), *texts,
+        "# ---- And now all that is executed.\n", last))) + "\n"
+
+
+def leaving(steps: Steps, enter: Enter) -> str:
+    """What is done with the host's privileges before a user namespace takes them: in a mount namespace of its own."""
+    return ("# ---- Executed with the host's privileges, the last time\n"
+            f"read -r -d '' leaving <<'{LEAVING}' || true\n{body(steps)}\n{started(enter)}\n{LEAVING}\n"
+            "export leaving\n")
 
 
 Stage = tuple[Step[Any] | None, Steps]
@@ -136,6 +164,8 @@ def name(step: Step[Any]) -> str:
 def stage(variable: str, began: Step[Any], steps: Steps, following: Step[Any] | None) -> str:
     """The text of one process, kept in a variable until it is executed."""
     lines = []
+    if isinstance(began, Enter) and began.user:
+        lines.append("exec 8<&-  # the user namespace: this process is in it\n")
     if isinstance(began, PivotRoot):
         lines.append(f"{began.script()}\n")
     lines.append(body(steps) if following is not None else last(steps))
@@ -187,7 +217,7 @@ def runner(hooks: Steps) -> str:
         return ""
     inner = textwrap.indent(body(hooks), "    ")
     return ("# ---- A process that stays in the host's namespaces, and runs the hooks when the mounts are made\n"
-            f"export meeting=$(mktemp -d)\nmkfifo \"$meeting\"/due \"$meeting\"/done\n"
+            f"mkfifo \"$meeting\"/due \"$meeting\"/done\n"
             f"(\n    trap 'kill -KILL $pid' ERR  # a hook that fails is the end of the container\n{inner}\n) &\n")
 
 

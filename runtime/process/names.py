@@ -26,7 +26,7 @@ class Hostname(Step[Inside], frozen=True):
         return f"hostname {quote(self.name)}"
 
     def script(self) -> str:
-        return f"echo {quote(self.name)} > /proc/sys/kernel/hostname"
+        return setting("hostname", self.name)
 
     def apply(self, at: Inside) -> None:
         namespaces.sethostname(self.name)
@@ -46,10 +46,15 @@ class Domainname(Step[Inside], frozen=True):
         return f"domainname {quote(self.name)}"
 
     def script(self) -> str:
-        return f"echo {quote(self.name)} > /proc/sys/kernel/domainname"
+        return setting("domainname", self.name)
 
     def apply(self, at: Inside) -> None:
         namespaces.setdomainname(self.name)
+
+
+def setting(command: str, name: str) -> str:
+    """The names as a script sets them: the commands are in no package that it needs, except for a mapped root."""
+    return f"{{ echo {quote(name)} > /proc/sys/kernel/{command}; }} 2>/dev/null || {command} {quote(name)}"
 
 
 class LoopbackUp(Step[Inside], frozen=True):

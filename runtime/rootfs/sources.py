@@ -180,6 +180,12 @@ class MakeDevices(Step[Inside], frozen=True):
     def shell(self) -> str:
         return ":  # see below, where the host's nodes are bound instead"
 
+    def script(self) -> str:
+        nodes = "; ".join(f"mknod -m {node.mode:04o} {number} {quote(node.type)} {node.major} {node.minor}; "
+                          f"chown {node.uid}:{node.gid} {number}" for number, node in enumerate(self.nodes, self.first))
+        return (f"mkdir \"$meeting\"/devices; mount -t tmpfs -o nosuid,noexec,mode=755 devices \"$meeting\"/devices; "
+                f"(cd \"$meeting\"/devices; {nodes})")
+
     def apply(self, at: Inside) -> None:
         shelf = m.detached("tmpfs", "devices", (("mode", "755"),), m.MOUNT_ATTR_NOEXEC | m.MOUNT_ATTR_NOSUID)
         try:
@@ -205,6 +211,10 @@ class AttachDevice(Step[Inside], frozen=True):
     def shell(self) -> str:
         place = target.words(self.path)
         return f"touch {place}; mount --bind {quote(self.path)} {place}"
+
+    def script(self) -> str:
+        place = target.words(self.path)
+        return f"touch {place}; mount --bind \"$meeting\"/devices/{self.number} {place}"
 
     def apply(self, at: Inside) -> None:
         where = target.file(at.root, self.path)
