@@ -20,9 +20,11 @@ FILES = {"memory.max": str(64 * MIB), "memory.swap.max": "0", "pids.max": "33", 
          "cpu.weight": "59"}
 
 
-def show(unit: str, *properties: str) -> list[str]:
-    return subprocess.run(("systemctl", "show", "--value", *(f"--property={name}" for name in properties), unit),
-                          capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+def show(unit: str, *names: str) -> dict[str, str]:
+    """Properties of a unit; systemd tells them in an order of its own."""
+    words = ("systemctl", "show", *(f"--property={name}" for name in names), unit)
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    return dict(line.split("=", 1) for line in said.splitlines())
 
 
 def make(runtime: Runtime, name: str) -> str:
@@ -40,7 +42,8 @@ def values(unit: str) -> dict[str, str]:
 
 def test_the_container_is_a_scope_with_its_limits(runtime: Runtime, token: str) -> None:
     unit = make(runtime, token)
-    assert show(unit, "ActiveState", "Delegate", "MemoryMax", "TasksMax") == ["active", "yes", str(64 * MIB), "33"]
+    expected = {"ActiveState": "active", "Delegate": "yes", "MemoryMax": str(64 * MIB), "TasksMax": "33"}
+    assert show(unit, *expected) == expected
     assert Path(f"/proc/{runtime.pid()}/cgroup").read_text() == f"0::/system.slice/{unit}\n"
     assert values(unit) == FILES
 
@@ -61,7 +64,7 @@ def test_exec_enters_the_scope_and_delete_ends_it(runtime: Runtime, token: str) 
     runtime("delete", "--force", "c", check=True)
     assert not os.path.exists(f"/sys/fs/cgroup/system.slice/{unit}")
     deadline = time.monotonic() + 60
-    while show(unit, "LoadState") != ["not-found"]:
+    while show(unit, "LoadState") != {"LoadState": "not-found"}:
         assert time.monotonic() < deadline, "systemd keeps the unit"
         time.sleep(0.1)
 
