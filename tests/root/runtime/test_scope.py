@@ -1,4 +1,4 @@
-"""`--systemd-cgroup` on cgroup v2: what systemd was told is in the kernel's files, and stays there. See test_systemd."""
+"""`--systemd-cgroup` on cgroup v2: what systemd was told is in the kernel's files, and stays there."""
 
 import os
 import subprocess
