@@ -64,7 +64,7 @@ class Enter(Step[Outside], frozen=True):
         joined = ", ".join([*(["the user namespace"] if self.user else []),
                             *(f"the {kind} namespace {path}" for kind, path in self.joined)])
         new = f"new namespaces: {', '.join(self.new)}" if self.new else ""
-        clocks = ", ".join(f"{clock} {seconds:+}.{nanoseconds:09} s" for clock, seconds, nanoseconds in self.offsets)
+        clocks = ", ".join(f"{clock} {seconds:+} s {nanoseconds} ns" for clock, seconds, nanoseconds in self.offsets)
         found = " and ".join(filter(None, (joined, new))) or "no other namespaces"
         return f"fork a process into {found}{' (clocks: ' + clocks + ')' if clocks else ''}"
 

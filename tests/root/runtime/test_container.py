@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,22 @@ def test_namespace_joined_by_path(runtime: Runtime) -> None:
     joined, new = done.stdout.split()
     assert joined == os.readlink(f"/proc/{pid}/ns/net"), done.stderr
     assert new != os.readlink(f"/proc/{pid}/ns/uts")
+
+
+def test_mount_namespace_joined_by_path(runtime: Runtime) -> None:
+    """The root file system is mounted in it, and becomes its root, as with runc."""
+    other = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "100"])
+    try:
+        link = f"/proc/{other.pid}/ns/mnt"
+        while os.readlink(link) == os.readlink("/proc/self/ns/mnt"):
+            time.sleep(0.01)
+        runtime.configure("sh", "-c", "readlink /proc/self/ns/mnt; ls /")
+        runtime.change(linux__namespaces=[{"type": "mount", "path": link}, {"type": "pid"}], hostname="")
+        joined, *names = runtime.run().stdout.split()
+        assert joined == os.readlink(link) and set(names) == {*os.listdir(runtime.rootfs)}
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_it_is_process_1_with_its_hostname_and_loopback(runtime: Runtime) -> None:

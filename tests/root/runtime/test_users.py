@@ -248,3 +248,16 @@ def test_nobody_inside_sees_the_hosts_null(runtime: Runtime) -> None:
     runtime.run()
     now = os.stat("/dev/null")
     assert (stat.S_IMODE(now.st_mode), now.st_uid) == (stat.S_IMODE(before.st_mode), before.st_uid)
+
+
+def test_the_script_makes_the_same(runtime: Runtime) -> None:
+    """explain --format sh, executed: what its user namespace, its mounts and its clocks are."""
+    mapped(runtime, "sh", "-c", "id; hostname; cat /proc/self/uid_map /proc/self/timens_offsets /proc/self/cgroup; "
+                                "grep -c . /proc/mounts; find /dev -type c | sort; ip -o link show lo | grep -c UP")
+    for path in (runtime.directory.parent, runtime.directory, runtime.bundle):
+        path.chmod(0o755)  # mount(8) walks the path as the mapped root
+    runtime.change(linux__timeOffsets={"boottime": {"secs": 500_000}},
+                   linux__namespaces=[{"type": kind} for kind in (*KINDS, "time")])
+    script = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", "c", check=True).stdout
+    made = subprocess.run(["bash"], input=script, capture_output=True, text=True, timeout=60, check=False)
+    assert made.stdout == runtime.run().stdout and "500000" in made.stdout, made.stderr
