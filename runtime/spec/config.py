@@ -10,7 +10,7 @@
 import msgspec
 
 from runtime.spec.linux import Linux, LinuxIDMapping
-from runtime.spec.values import AbsolutePath, Document, Id, Text, UInt32, UInt64
+from runtime.spec.values import AbsolutePath, Document, Id, Int64, Text, UInt32, UInt64
 
 
 class ConsoleSize(Document, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ class Scheduler(Document, frozen=True, kw_only=True):
     """sched_setattr(2)."""
 
     policy: str
-    nice: int = 0
-    priority: int = 0
+    nice: Int64 = 0
+    priority: Int64 = 0
     flags: tuple[str, ...] = ()
     runtime: UInt64 = 0
     deadline: UInt64 = 0
@@ -64,7 +64,7 @@ class LinuxIOPriority(Document, frozen=True, kw_only=True):
     """ioprio_set(2)."""
 
     class_: str = msgspec.field(name="class")
-    priority: int = 0
+    priority: Int64 = 0
 
 
 class CPUAffinity(Document, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class Process(Document, frozen=True, kw_only=True):
     no_new_privileges: bool = False
     apparmor_profile: Text = ""
     selinux_label: Text = ""
-    oom_score_adj: int | None = None
+    oom_score_adj: Int64 | None = None
     scheduler: Scheduler | None = None
     io_priority: LinuxIOPriority | None = None
     exec_cpu_affinity: CPUAffinity | None = msgspec.field(default=None, name="execCPUAffinity")
@@ -118,7 +118,7 @@ class Hook(Document, frozen=True, kw_only=True):
     path: AbsolutePath
     args: tuple[Text, ...] = ()
     env: tuple[Text, ...] = ()
-    timeout: int | None = None
+    timeout: Int64 | None = None
 
 
 class Hooks(Document, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ class LinuxDeviceCgroup(Document, frozen=True, kw_only=True, omit_defaults=False
 
     allow: bool
     type: str = "a"
-    major: int | None = None
-    minor: int | None = None
+    major: Int64 | None = None
+    minor: Int64 | None = None
     access: str = "rwm"
 
 
@@ -59,8 +59,8 @@ class LinuxPids(Document, frozen=True, kw_only=True):
 class LinuxWeightDevice(Document, frozen=True, kw_only=True):
     """The share of one block device."""
 
-    major: int
-    minor: int
+    major: Int64
+    minor: Int64
     weight: UInt16 | None = None
     leaf_weight: UInt16 | None = None
 
@@ -68,8 +68,8 @@ class LinuxWeightDevice(Document, frozen=True, kw_only=True):
 class LinuxThrottleDevice(Document, frozen=True, kw_only=True):
     """Bytes or operations a second on one block device."""
 
-    major: int
-    minor: int
+    major: Int64
+    minor: Int64
     rate: UInt64
 
 

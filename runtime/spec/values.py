@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+LEAST, MOST = -(2**63), 2**64 - 1
+
 UInt16 = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 UInt32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 UInt64 = Annotated[int, msgspec.Meta(ge=0)]
@@ -23,10 +25,15 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """An object of config.json: immutable, camelCase on paper, defaults left out when written."""
 
 
-def without_nulls(value: Any) -> Any:
-    """The same JSON value without the members that are null."""
+def without_nulls(value: Any, at: str = "$") -> Any:
+    """The same JSON value without the members that are null. Raises ValidationError for a number beyond 64 bits:
+
+    the kernel has none, Python would carry it along, and no bound of msgspec's can say 2^64 - 1.
+    """
     if isinstance(value, dict):
-        return {name: without_nulls(member) for name, member in value.items() if member is not None}
+        return {name: without_nulls(member, f"{at}.{name}") for name, member in value.items() if member is not None}
     if isinstance(value, list):
-        return [without_nulls(member) for member in value]
+        return [without_nulls(member, f"{at}[{number}]") for number, member in enumerate(value)]
+    if isinstance(value, int) and not LEAST <= value <= MOST:
+        raise msgspec.ValidationError(f"Expected a number of 64 bits - at `{at}`")
     return value

@@ -129,6 +129,6 @@ def setuid_programs(ground: Ground, times: int) -> str:
     box.process["noNewPrivileges"] = True
     held(box.run("whoami").stdout == "1000\n", "run")
     box.start("sleep", "100")
-    found = box.exec("whoami").stdout
+    found = box.exec("--user", "1000:1000", "--", "whoami").stdout
     held(found == "1000\n", f"exec: {found}")
     return "uid 1000 with it, root without"

@@ -102,7 +102,7 @@ def filter_is_loaded_last(ground: Ground, times: int) -> str:
             raise NotApplicable(f"no seccomp: {done.stderr}")
         held(done.stdout.split() == ["2", "1000"], f"run: {done.stdout}{done.stderr}")
         box.start("sleep", "100")
-        done = box.exec("sh", "-c", look)
+        done = box.exec("--user", "1000:1000", "--", "sh", "-c", look)
         box.delete()
         held(done.stdout.split() == ["2", "1000"], f"exec: {done.stdout}{done.stderr}")
     return "in run and exec, with and without noNewPrivileges"
