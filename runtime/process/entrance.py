@@ -232,10 +232,24 @@ def fork(at: Outside, enter: Callable[[], None]) -> None:
     try:
         message = here.receive()
     except Fault:
+        end_late(here)
         at.reap()
         raise
     assert isinstance(message, Pid), message
     at.pid = message.pid
+
+
+def end_late(channel: Channel) -> None:
+    """End the process that said that it failed before the entrance said which one it is; the entrance still will,
+
+    unless it is the one that failed: then the channel is at its end.
+    """
+    try:
+        message = channel.receive()
+    except Disconnected:
+        return
+    if isinstance(message, Pid):
+        end(message.pid)
 
 
 def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn:

@@ -1,10 +1,11 @@
 """In a process of its own: the plan gets one more step, which fails, at every place in turn. Nothing else is changed.
 
-Called as `python -m tests.root.runtime.injected create|exec ROOT BUNDLE`; prints the names of all step classes before
-which a failure was injected (and thereby: after how many others it was undone), and how many places there were.
+Called as `python -m tests.root.runtime.injected VERB ROOT BUNDLE` (see the end of this file). Prints how many places there
+were, and the names of all step classes before which a failure was injected: all those before it were undone then.
 """
 
 import contextlib
+import functools
 import os
 import socket
 import sys
@@ -80,8 +81,8 @@ def children() -> list[str]:
     return found
 
 
-def making(root: str, bundle: str) -> list[tuple[Any, ...]]:
-    wanted = create.Wanted(id="c", root=root, bundle=bundle)
+def making(root: str, bundle: str, *, pivot: bool = True) -> list[tuple[Any, ...]]:
+    wanted = create.Wanted(id="c", root=root, bundle=bundle, pivot=pivot)
     spec, _, whole = create.decided(wanted)
 
     def act() -> None:
@@ -118,5 +119,6 @@ def joining(root: str, bundle: str) -> list[tuple[Any, ...]]:
 
 if __name__ == "__main__":
     set_child_subreaper()
-    steps = {"create": making, "exec": joining}[sys.argv[1]](*sys.argv[2:])
+    verbs = {"create": making, "create-without-pivot": functools.partial(making, pivot=False), "exec": joining}
+    steps = verbs[sys.argv[1]](*sys.argv[2:])
     print(len(steps), *sorted({type(step).__name__ for _, step in steps}))
