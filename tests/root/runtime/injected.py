@@ -1,6 +1,6 @@
 """In a process of its own: the plan gets one more step, which fails, at every place in turn. Nothing else is changed.
 
-Called as `python -m tests.root.runtime.injected VERB ROOT BUNDLE` (see the end of this file). Prints how many places there
+Called as `python -m tests.root.runtime.injected VERB ROOT BUNDLE`. Prints how many places there
 were, and the names of all step classes before which a failure was injected: all those before it were undone then.
 """
 

@@ -41,7 +41,7 @@ ELSEWHERE = {
     **dict.fromkeys(("SendListener", "TellListener"), "need a listener: test_seccomp"),
     "OpenUserNamespace": "it only opens a file: test_namespaces joins one",
     "SetFirst": "limits whose file depends on the kernel: tests/root/cgroups",
-    "CoverHost": "--no-pivot in a user namespace: test_mounts",
+    "CoverHost": "--no-pivot in a user namespace: test_users",
 }
 
 
