@@ -24,6 +24,9 @@ PACKAGES := ca-certificates gcc libc6-dev libcap-dev libseccomp2 python3-dev pyt
 DOCKER = $(shell apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || echo docker.io)
 TEST_PACKAGES = $(DOCKER) runc docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr crun
 
+# Docker's and podman's default seccomp profile, as a file.
+TEST_PACKAGES += golang-github-containers-common
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 

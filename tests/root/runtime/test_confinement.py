@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 
 from runtime.machine import look
 from runtime.spec import CPUAffinity, LinuxIOPriority, LinuxPersonality, Mount, Scheduler
-from tests.root.runtime.conftest import Runtime
+from tests.root.runtime.conftest import REPOSITORY, Runtime
 
 
 @pytest.mark.parametrize(("scheduler", "policy", "nice"), [
@@ -100,7 +101,7 @@ def test_labels_that_cannot_be_had(runtime: Runtime, process: dict[str, Any], li
 
 
 def test_an_apparmor_profile(runtime: Runtime) -> None:
-    """In create and in exec; the container's own /proc has a file where the word would be written."""
+    """In create and in exec."""
     parser = shutil.which("apparmor_parser")
     if not look().apparmor or parser is None:
         pytest.skip("needs AppArmor, and apparmor_parser")
@@ -116,6 +117,27 @@ def test_an_apparmor_profile(runtime: Runtime) -> None:
         assert done.returncode == 1 and "apply the AppArmor profile no-such-profile" in done.stderr
     finally:
         subprocess.run((parser, "--remove"), input=profile, text=True, check=True)
+
+
+def test_labels_are_written_to_a_procfs_that_nobody_covers() -> None:
+    """What lies over /proc, or over /proc/self/attr, swallows no word (CVE-2019-16884)."""
+    code = """if True:
+        import os
+        from runtime.linux import mounts, procfs
+        from runtime.linux.namespaces import CLONE_NEWNS, unshare
+        unshare(CLONE_NEWNS)
+        mounts.mount(None, "/", None, mounts.MS_PRIVATE | mounts.MS_REC)
+        mounts.mount("tmpfs", "/proc", "tmpfs")
+        os.makedirs(f"/proc/{os.getpid()}/attr")
+        os.symlink(str(os.getpid()), "/proc/self")
+        open("/proc/self/attr/exec", "w").close()
+        proc = procfs.opened()
+        assert os.readlink("self", dir_fd=proc) == str(os.getpid())
+        attribute = procfs.first(proc, ("no/such", "exec"))
+        print(hex(mounts.filesystem(proc)), hex(mounts.filesystem(attribute)))
+    """
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.stdout.split() == ["0x9fa0"] * 2, done.stderr
 
 
 def test_runcs_own_specification_runs_as_with_runc(runtime: Runtime) -> None:
