@@ -154,3 +154,25 @@ def test_a_paused_and_a_created_container_can_be_updated(runtime):
     runtime("update", "--pids-limit", "5", "c", check=True)
     assert Files(runtime)["pids.max"] == "5"
     assert runtime.state()["status"] == "paused"
+
+
+def test_the_files_of_v2(runtime):
+    pid = runtime.background("sleep", "100")
+    second = cgroups.open(runtime.cgroup).second
+    if second is None or "memory" not in second.controllers:
+        pytest.skip("needs cgroup v2's controllers")
+    for flags, file, after in (
+        (("--memory", "96M", "--memory-swap", "128M"), "memory.max", str(96 * MIB)),
+        (("--memory-swap", "96M"), "memory.swap.max", "0"),
+        (("--memory-reservation", "8M"), "memory.low", str(8 * MIB)),
+        (("--pids-limit", "9"), "pids.max", "9"),
+        (("--cpu-quota", "50000"), "cpu.max", "50000 100000"),
+        (("--cpu-period", "80000"), "cpu.max", "50000 80000"),
+        (("--cpu-share", "2048"), "cpu.weight", "174"),
+    ):
+        runtime("update", *flags, "c", check=True)
+        path = Path(second.directory, file)
+        assert not path.exists() or path.read_text().strip() == after, file
+    done = runtime("update", "--pids-limit", "5", "--cpu-quota", "5", "c")
+    assert done.returncode == 1 and Path(second.directory, "pids.max").read_text() == "9\n"
+    assert Path(f"/proc/{pid}/cgroup").read_text().endswith(f"{runtime.cgroup}\n")
