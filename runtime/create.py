@@ -25,7 +25,7 @@ from runtime.machine import look
 from runtime.mounting import mapped
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
-from runtime.process.entrance import KINDS
+from runtime.process.entrance import KINDS, told
 from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
 from runtime.spec.resources import LinuxResources
 from runtime.state import Place, Record, start_time
@@ -104,7 +104,8 @@ def create(wanted: Wanted, console: int = -1) -> Record:
     if wanted.systemd:
         need_systemd()
     trace = opened(wanted.trace)
-    spec, container, decision = decided(wanted)
+    with told(trace, "Decide", "read config.json, check it, decide on the plan", "runtime-spec config.md"):
+        spec, container, decision = decided(wanted)
     assert spec.process is not None and spec.linux is not None
     if not os.path.isdir(container.rootfs):
         raise StepFailed(f"invalid rootfs: stat {container.rootfs}: no such file or directory")

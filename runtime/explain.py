@@ -36,7 +36,7 @@ def as_json(plan: Plan) -> str:
 
 def as_text(plan: Plan) -> str:
     """Numbered, with the side's heading where it changes."""
-    lines: list[str] = []
+    lines = ["`inside PATH` is the place of PATH below the root file system, its links followed as the container would."]
     side = ""
     headings = {"outside": "In the host's namespaces:", "inside": "In the new process:",
                 "later": "In the host's namespaces, by `start` and by `delete`:",
@@ -44,7 +44,7 @@ def as_text(plan: Plan) -> str:
     for number, one in enumerate(told(plan), 1):
         if one.side != side:
             side = one.side
-            lines += [*([""] if lines else []), headings[side]]
+            lines += ["", headings[side]]
         lines += ["", f"{number:3}. {one.what}", f"     why   {one.why}", f"     see   {one.manual}",
                   f"     $     {one.shell}"]
     return "\n".join(lines)

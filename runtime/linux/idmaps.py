@@ -9,10 +9,11 @@ that it exists: here it is a child that does nothing else, and a descriptor of i
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runtime.errors import StepFailed
 from runtime.linux import namespaces
+from runtime.linux.calls import note
 from runtime.linux.descriptors import read, write
 
 Map = tuple[tuple[int, int, int], ...]  # (first id inside, first id outside, how many)
@@ -25,7 +26,7 @@ def lines(map: Map) -> str:
 
 def user_namespace(uids: Map, gids: Map) -> int:
     """A new user namespace with these maps, as a descriptor. Raises StepFailed with the map that the kernel refused."""
-    with held(lambda: namespaces.unshare(namespaces.CLONE_NEWUSER)) as pid:
+    with held(lambda: namespaces.unshare(namespaces.CLONE_NEWUSER), "unshare", namespaces.CLONE_NEWUSER) as pid:
         if not pid:
             raise StepFailed("no new user namespace can be made (unshare(2)): see /proc/sys/user/max_user_namespaces")
         for name, map in (("uid_map", uids), ("gid_map", gids)):
@@ -34,12 +35,16 @@ def user_namespace(uids: Map, gids: Map) -> int:
 
 
 @contextmanager
-def held(enter: Callable[[], None]) -> Iterator[int]:
-    """The pid of a child that entered a namespace, and lives as long as this block; 0 if it could not enter."""
+def held(enter: Callable[[], None], *call: Any) -> Iterator[int]:
+    """The pid of a child that entered a namespace, and lives as long as this block; 0 if it could not enter.
+
+    `call` is what it does, to be noted here for a trace: the child's notes end with it.
+    """
     inner, outer = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
         hold(inner, outer, enter)
+    note(*call)
     os.close(inner[1])
     os.close(outer[0])
     try:
@@ -81,7 +86,8 @@ def maps_at(path: str) -> tuple[Map, Map] | None:
     except OSError:
         return None
     try:
-        with held(lambda: namespaces.setns(descriptor, namespaces.CLONE_NEWUSER)) as pid:
+        with held(lambda: namespaces.setns(descriptor, namespaces.CLONE_NEWUSER),
+                  "setns", descriptor, namespaces.CLONE_NEWUSER) as pid:
             return maps_of(f"/proc/{pid}") if pid else None
     finally:
         os.close(descriptor)

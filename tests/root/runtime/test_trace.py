@@ -1,7 +1,9 @@
 """--trace: a line for each step; and strace(1) as the witness that it tells all that is done, and nothing else."""
 
 import json
+import re
 import shutil
+import subprocess
 import time
 from typing import Any
 
@@ -59,6 +61,31 @@ def test_create_and_start(watched: Watched) -> None:
     for call in ("setdomainname", "MOUNT_ATTR_NOATIME", "propagation=MS_SLAVE", "umount2", "pivot_root", "capset",
                  "pids.max", "CLONE_NEWCGROUP"):
         assert call in seen
+
+
+def test_a_user_namespace_a_filter_and_hooks(watched: Watched) -> None:
+    """The same for steps that are done by other processes than usual; what hooks do is theirs."""
+    runtime = watched.runtime
+    for directory in (runtime.directory.parent, runtime.directory, runtime.bundle):
+        directory.chmod(0o711)
+    subprocess.run(["chown", "-R", "100000:100000", runtime.rootfs], check=True)
+    runtime.configure("true")
+    maps = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    kinds = ("user", "mount", "pid", "network", "uts", "ipc", "cgroup")
+    hook = {"path": "/bin/true"}
+    runtime.change(linux__namespaces=[{"type": kind} for kind in kinds], linux__uidMappings=maps,
+                   linux__gidMappings=maps, hooks={"createRuntime": [hook], "createContainer": [hook]},
+                   linux__seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                       {"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"}]})
+    # Once before: where a profile is compiled for the first time, libseccomp asks the kernel by calls that fail.
+    runtime("run", "--bundle", str(runtime.bundle), "c", check=True)
+    watched("run", "--bundle", str(runtime.bundle), "c")
+    assert differences(watched) == []
+    assert set(map(name_of, watched.seen())) >= {"seccomp", "unshare", "setns", "capset", "pivot_root"}
+
+
+def name_of(call: str) -> str:
+    return re.split(r"\W", call)[0]
 
 
 def test_exec(watched: Watched) -> None:
