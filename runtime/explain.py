@@ -36,7 +36,7 @@ def as_json(plan: Plan) -> str:
 
 def as_text(plan: Plan) -> str:
     """Numbered, with the side's heading where it changes."""
-    lines = ["`inside PATH` is the place of PATH below the root file system, its links followed as the container would."]
+    lines = ["`inside PATH` is where PATH is below the root file system, with links followed as the container would."]
     side = ""
     headings = {"outside": "In the host's namespaces:", "inside": "In the new process:",
                 "later": "In the host's namespaces, by `start` and by `delete`:",

@@ -6,7 +6,7 @@
 `began` is in seconds of the monotonic clock, which is the same for all processes; `took` in microseconds; `calls` as
 strace(1) would print them: those that make a container what it is (namespaces, mounts, names, capabilities, cgroups).
 They are noted by the wrappers in `runtime.linux`, where they are made. (Not noted is what libseccomp does where a
-profile is compiled for the first time: it asks what the kernel can, by calls that fail.) What is no step of the plan has
+profile is compiled for the first time: it asks what the kernel can, by calls that fail.) What is in no step has
 a line of its own: the interpreter's read-only copy, the clean-up of `run`. What fails has its line, too, with `error`.
 
 Three processes write to the file, opened for appending: every line is one write(2), so none gets into another. The
