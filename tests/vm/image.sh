@@ -36,6 +36,8 @@ SUITE=$suite KEEP=$work/root TARGETS=setup-tests \
     INCLUDE=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,udev,dbus,apparmor tests/fresh/run.sh
 root=$work/root
 rm -rf "$root"/var/lib/apt/lists/* "$root"/root/.cache
+# Only .venv stays of the clone: what a later checkout does not have any more must not be tested.
+find "$root/srv/pydocker" -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +
 
 echo 'making the image'
 # An initial RAM disk with the three modules that find the root file system, instead of all: it is unpacked in no time.
