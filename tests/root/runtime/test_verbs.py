@@ -182,7 +182,7 @@ def test_kill_in_a_shared_pid_namespace_reaches_all(runtime: Runtime) -> None:
 
 def test_what_the_container_leaves_behind_is_adopted_unless_it_is_not_wanted(runtime: Runtime) -> None:
     """In a shared pid namespace an orphan goes to the nearest subreaper: `run` itself, or somebody above it."""
-    runtime.configure("sh", "-c", "(sleep 96 & echo $! >/pid) ; exec sleep 2")
+    runtime.configure("sh", "-c", "(sleep 96 & echo $! >/pid) ; exec sleep 1")
     config = json.loads((runtime.bundle / "config.json").read_text())
     runtime.change(linux__namespaces=[one for one in config["linux"]["namespaces"] if one["type"] != "pid"])
     for words, adopted in (((), True), (("--no-subreaper",), False)):
