@@ -64,7 +64,8 @@ def allowed(text: str) -> str:
 def test_processors_of_exec(runtime: Runtime) -> None:
     last = max(os.sched_getaffinity(0))
     runtime.background("sleep", "100")
-    for affinity in ({"final": str(last)}, {"initial": str(last)}, {"initial": "0", "final": str(last)}):
+    # What is only initial may be gone in the cgroup: before Linux 6.2, entering a cpuset resets it (cpuset(7)).
+    for affinity in ({"final": str(last)}, {"initial": "0", "final": str(last)}):
         (runtime.directory / "process.json").write_text(json.dumps(
             {"cwd": "/", "args": ["/bin/cat", "/proc/self/status"], "execCPUAffinity": affinity}))
         done = runtime("exec", "--process", str(runtime.directory / "process.json"), "c", check=True)
