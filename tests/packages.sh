@@ -9,7 +9,7 @@
 # installed before are left as they are.
 set -eu
 
-DAEMONS='docker containerd docker-registry'
+DAEMONS='docker containerd docker-registry podman podman-restart podman-auto-update'
 POLICY=/usr/sbin/policy-rc.d
 
 installed() {
@@ -52,7 +52,7 @@ hold_daemons() {
 disable_daemons() {
     command -v systemctl >/dev/null || return 0
     for daemon in $new_daemons; do
-        for unit in "$daemon.service" "$daemon.socket"; do
+        for unit in "$daemon.service" "$daemon.socket" "$daemon.timer"; do
             [ ! -e "/lib/systemd/system/$unit" ] || systemctl --quiet disable "$unit" 2>&1 | grep -v '^Synchronizing' || true
         done
     done

@@ -1,15 +1,17 @@
 """Docker's own daemon in a directory of its own, as one more server to speak to: whoever speaks the Engine API right
-gets along with it. Without networks, so that the host's stay as they are."""
+gets along with it. Without networks, so that the host's stay as they are, unless it is told otherwise."""
 
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.engine import busybox_archive
 
 PATIENCE = 30.0
+WITHOUT_NETWORKS = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
 
 def installed() -> bool:
@@ -17,15 +19,15 @@ def installed() -> bool:
 
 
 class Dockerd:
-    """A running daemon with the image `busybox`."""
+    """A running daemon with the image `busybox`; `within` is a command that starts it somewhere else."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, options: Sequence[str] = WITHOUT_NETWORKS, within: Sequence[str] = ()) -> None:
         self._root = root
         self.host = f"unix://{root}/docker.sock"
         with open(root / "log", "wb") as log:
             self._process = subprocess.Popen(
-                ["dockerd", "--data-root", str(root / "data"), "--exec-root", str(root / "exec"), "-H", self.host,
-                 "--pidfile", str(root / "pid"), "--bridge=none", "--iptables=false", "--ip6tables=false"],
+                [*within, "dockerd", "--data-root", str(root / "data"), "--exec-root", str(root / "exec"),
+                 "-H", self.host, "--pidfile", str(root / "pid"), *options],
                 stdout=log, stderr=log)
 
     def ready(self) -> None:

@@ -1,0 +1,65 @@
+"""podman: no daemon, a configuration of its own, conmon as each container's parent."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.engine import busybox_archive
+from tests.root.judges.engines import Island, Judge, remove_cgroups, unmount_below
+
+# Not above what this session may have; no systemd needed; locks that are files, as those in shared memory have one
+# name on the whole machine.
+CONFIGURATION = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+log_driver = "k8s-file"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+[network]
+network_backend = "netavark"
+network_config_dir = "{root}/networks"
+"""
+SUBORDINATE = ("/etc/subuid", "/etc/subgid")
+
+
+class Podman:
+    """Its files, and a command line for each runtime, all of which see the same containers."""
+
+    def __init__(self, root: Path, island: Island, cgroup_parent: str, launcher: Path) -> None:
+        self.root = root
+        self._runtimes = {"runc": "runc", "pydocker": str(launcher)}
+        (root / "containers.conf").write_text(CONFIGURATION.format(root=root))
+        (root / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{root}/root"\nrunroot = "{root}/run"\n')
+        self._environment = os.environ | {"CONTAINERS_CONF": str(root / "containers.conf"),
+                                          "CONTAINERS_STORAGE_CONF": str(root / "storage.conf"),
+                                          "DISABLE_HC_SYSTEMD": "true"}
+        self._command = (*island.enter, "podman", "--root", str(root / "root"), "--runroot", str(root / "run"),
+                         "--tmpdir", str(root / "tmp"))
+        self._parent = f"{cgroup_parent}/{root.name}"
+        # The ids that --userns=auto takes from: this machine's own file is not ours to change.
+        (root / "ids").write_text("containers:300000:100000\n")
+        for path in SUBORDINATE:
+            subprocess.run(("mount", "--bind", str(root / "ids"), path), check=True)
+        archive = root / "busybox.tar"
+        archive.write_bytes(busybox_archive())
+        self.by("runc").ok("import", "--change", 'CMD ["sh"]', str(archive), "busybox")
+
+    def by(self, runtime: str) -> Judge:
+        """The command line with this runtime."""
+        under = (f"--cgroup-parent={self._parent}",)
+        return Judge(f"podman on {runtime}", (*self._command, "--runtime", self._runtimes[runtime]),
+                     options={"run": under, "create": under}, environment=self._environment)
+
+    def clear(self) -> None:
+        for words in (("pod", "rm", "--all", "--force", "--time", "0"), ("rm", "--all", "--force", "--time", "0")):
+            subprocess.run([*self._command, *words], env=self._environment, capture_output=True, check=True)
+
+    def close(self) -> None:
+        self.clear()
+        for path in SUBORDINATE:
+            subprocess.run(("umount", path), check=True)
+        unmount_below(self.root)
+        remove_cgroups(self._parent)
