@@ -29,13 +29,18 @@ def document(content: bytes, type: type[T], name: str) -> T:
     try:
         return msgspec.convert(without_nulls(msgspec.json.decode(content)), type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        words = lowered(str(error))
+        words = one_line(lowered(str(error)))
         raise InvalidSpec(f"{name}: {words}{'' if ' - at `' in words else ' - at `$`'}") from error
 
 
 def lowered(text: str) -> str:
     """The message with a small first letter, as all of ours, unless an acronym opens it."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
+def one_line(text: str) -> str:
+    """The message with control characters as Python writes them: the path in it holds any member's name."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def encode(value: msgspec.Struct) -> bytes:
