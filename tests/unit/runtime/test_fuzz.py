@@ -151,6 +151,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
                 parent[name] = old * draw(st.sampled_from([2, 1000]))
             case "deep":
                 parent[name] = deep(draw(st.sampled_from([10, 500])))
+                return document  # a second one inside of it would be too deep for `text` itself
             case "moved":
                 parent[name] = copy.deepcopy(get(document, draw(st.sampled_from([*paths(document)]))))
             case "more" if isinstance(old, dict):
