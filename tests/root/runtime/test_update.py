@@ -97,7 +97,7 @@ def test_up_and_down_in_the_order_that_the_kernel_takes(runtime, files):
 def test_a_refused_change_changes_nothing_and_is_not_remembered(runtime, files):
     document = {"memory": {"limit": 48 * MIB}, "pids": {"limit": 3}, "cpu": {"shares": 2000, "quota": 5}}
     done = feed(runtime, document)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "cpu.cfs_quota_us" in done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "/cpu." in done.stderr
     assert (files["memory.limit_in_bytes"], files["pids.max"], files["cpu.shares"]) == (str(64 * MIB), "64", "1024")
     runtime("update", "--cpu-period", "50000", "c", check=True)
     assert files["memory.limit_in_bytes"] == str(64 * MIB)
