@@ -36,8 +36,8 @@ CHECKOUT = HERE.parents[1]
 CACHE = Path("/var/cache/pydocker-test/vm")
 # What differs there: cgroup v2 and its controllers, devices by eBPF, systemd's scopes and sockets, AppArmor, user
 # namespaces and overlayfs of a full kernel. What is the same on every kernel (words, flags, plans) is not repeated.
-RUNTIME = ("unified", "systemd", "scope", "apparmor", "confinement", "users", "mounts", "seccomp", "security",
-           "container", "lifecycle", "exec", "pause", "update", "events", "undo")
+RUNTIME = ("unified", "systemd", "scope", "apparmor", "users", "mounts", "container", "security", "exec", "pause",
+           "update", "events", "undo")
 SELECTION = " ".join(("tests/root/systemd", "tests/root/cgroups", "tests/root/containers/test_lifecycle.py",
                       "tests/root/layers/test_store.py", *(f"tests/root/runtime/test_{name}.py" for name in RUNTIME)))
 LIMIT = int(os.environ.get("LIMIT") or 2400)
