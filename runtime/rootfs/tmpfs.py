@@ -4,6 +4,7 @@ The image's directory may be anything (a /tmp of mode 1777, a /run of mode 755 w
 it so. All is done by descriptors, before the tmpfs is attached: nobody can swap a path in between, no link is followed.
 """
 
+import errno
 import os
 import stat
 from shlex import quote
@@ -134,5 +135,9 @@ def copy_attributes(source: int, to: int) -> None:
     os.fchown(to, status.st_uid, status.st_gid)
     os.fchmod(to, stat.S_IMODE(status.st_mode))
     for name in os.listxattr(source):
-        os.setxattr(to, name, os.getxattr(source, name))
+        try:
+            os.setxattr(to, name, os.getxattr(source, name))
+        except OSError as error:
+            if error.errno != errno.ENOTSUP:  # a tmpfs has no `user.` attributes before Linux 6.6
+                raise
     os.utime(to, ns=(status.st_atime_ns, status.st_mtime_ns))
