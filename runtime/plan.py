@@ -182,7 +182,8 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
     """The steps of the hooks, by place. Their module is imported where there are some: most containers have none."""
     if not spec.hooks:
         return None
-    from runtime.hooks import Subject, placed
+    from runtime.hooks import placed
+    from runtime.hooks.steps import Subject
 
     about = Subject(oci_version=OCI_VERSION, id=container.id, status=Status.CREATING, bundle=container.bundle,
                     annotations=spec.annotations)

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runtime.cgroups.steps import MakeCgroup, braces
-from runtime.hooks import AwaitMounts, ContainerHook, LaterHook, LetGoOn, RuntimeHook
+from runtime.hooks.meeting import AwaitMounts, LetGoOn
+from runtime.hooks.steps import ContainerHook, LaterHook, RuntimeHook
 from runtime.plan import Plan
 from runtime.process.entrance import Enter
 from runtime.process.names import Domainname, Hostname

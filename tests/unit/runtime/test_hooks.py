@@ -5,7 +5,9 @@ import pytest
 
 from runtime.checks import check
 from runtime.errors import InvalidSpec, StepFailed
-from runtime.hooks import KINDS, Subject, of_kind, placed, run
+from runtime.hooks import KINDS, of_kind, placed
+from runtime.hooks.running import run
+from runtime.hooks.steps import Subject
 from runtime.plan import plan
 from runtime.spec import Hook, Hooks, Status
 from tests.unit.runtime.test_plan import CONTAINER, MACHINE, SPEC
