@@ -62,7 +62,8 @@ def test_the_blob_is_as_it_came_where_others_can_read_that(
     assert len(image.layers) == 1
 
 
-@pytest.mark.parametrize("data", [b"no archive" * 200, gzip.compress(ROOT)[:-100], ROOT[:600]])
+@pytest.mark.parametrize("data", [b"no archive" * 200, gzip.compress(ROOT)[:-100], ROOT[:600]],
+                         ids=("other words", "cut gzip", "cut tar"))
 def test_what_is_no_archive_leaves_nothing(data: bytes, store: ImageStore, paths: Paths) -> None:
     with pytest.raises(ArchiveError):
         import_(store, pieces(data), parse("bad"))
