@@ -53,10 +53,12 @@ def a_process_that_hides(at: Path, token: str) -> Iterator[None]:
 
 @contextmanager
 def a_network_namespace(at: Path, token: str) -> Iterator[None]:
+    before = os.path.ismount("/run/netns")  # the first `ip netns add` after a boot makes it a mount
     subprocess.run(("ip", "netns", "add", token), check=True)
     yield
     subprocess.run(("ip", "netns", "delete", token), check=True)
-    subprocess.run(("umount", "--lazy", "/run/netns"), check=True)
+    if not before:
+        subprocess.run(("umount", "--lazy", "/run/netns"), check=True)
 
 
 @contextmanager

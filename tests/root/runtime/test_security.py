@@ -105,7 +105,7 @@ def test_links_in_the_image_lead_nowhere_but_inside(runtime: Runtime) -> None:
     volume = Mount(destination="/volume/made", type="tmpfs", source="tmpfs")
     runtime.write(replace(spec, mounts=(*spec.mounts, volume)))
     done = runtime.run()
-    assert done.stdout.split() == ["/dev/null", "/volume:", "made"] or done.returncode == 1, done
+    assert done.returncode == 0 and {"/dev/null", "made"} <= {*done.stdout.split()}, done
     assert list(canary.iterdir()) == []
 
 
