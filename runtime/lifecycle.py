@@ -36,7 +36,7 @@ def start(place: Place) -> None:
                 hear(answer)
                 begun(place, record)
             except StepFailed:
-                stop(record)
+                stop(record, cgroup_of(record))
                 raise
             return
     raise WrongState("cannot start a container that has stopped" if now is Status.STOPPED
@@ -74,10 +74,10 @@ def begun(place: Place, record: Record) -> None:
         hooks.after_start(record.hooks, state(place))
 
 
-def stop(record: Record) -> None:
-    """Kill all processes of a container that could not be started; `delete` removes the rest."""
+def stop(record: Record, cgroup: cgroups.Cgroup) -> None:
+    """Kill all processes of a container; `delete` removes the rest."""
     # First of all, as it also thaws: a frozen process does not die.
-    cgroups.open(record.cgroup_path, systemd=record.systemd).kill()
+    cgroup.kill()
     if record.pid and start_time(record.pid) == record.start_time:
         end(record.pid)
 
@@ -105,13 +105,18 @@ def kill(place: Place, word: str, *, everything: bool = False) -> None:
     record = place.record()
     # Its own pid namespace dies with init; in one that it shares, the others would live on (runc 1.2 does the same).
     alone = number != signal.SIGKILL or own_pids(record)
-    if everything or not (alone or not cgroups.open(record.cgroup_path, systemd=record.systemd).processes()):
+    if everything or not (alone or not cgroup_of(record).processes()):
         send_to_all(record, number)
         return
     if status(place, record) is Status.STOPPED or not send(record, number):
         raise WrongState("container not running")
     if number == signal.SIGKILL and record.freezer and frozen(record.freezer):
-        cgroups.open(record.cgroup_path, systemd=record.systemd).thaw()  # v1 delivers nothing to a frozen process
+        cgroup_of(record).thaw()  # v1 delivers nothing to a frozen process
+
+
+def cgroup_of(record: Record) -> cgroups.Cgroup:
+    """The container's cgroup, by what the host's hierarchies are now."""
+    return cgroups.open(record.cgroup_path, systemd=record.systemd)
 
 
 def own_pids(record: Record) -> bool:
@@ -139,7 +144,7 @@ def send(record: Record, number: int) -> bool:
 
 def send_to_all(record: Record, number: int) -> None:
     """Signal every process in the container's cgroup."""
-    cgroup = cgroups.open(record.cgroup_path, systemd=record.systemd)
+    cgroup = cgroup_of(record)
     if number == signal.SIGKILL:
         cgroup.kill()
         return
@@ -166,8 +171,9 @@ def delete(place: Place, *, force: bool = False) -> None:
 
 def destroy(place: Place, record: Record) -> None:
     """Kill whatever is left, remove the cgroup, forget the container; the last word is the poststop hooks'."""
-    stop(record)
-    cgroups.open(record.cgroup_path, systemd=record.systemd).destroy()
+    cgroup = cgroup_of(record)
+    stop(record, cgroup)
+    cgroup.destroy()
     place.remove()
     if record.hooks and record.hooks.poststop:
         from runtime import hooks

@@ -63,6 +63,10 @@ class Record(Document, frozen=True, kw_only=True):
                      annotations=self.annotations)
 
 
+# msgspec learns a type at its first use, for a millisecond: here, so that processes forked from a warm one have it.
+_learnt = msgspec.json.Decoder(Record)
+
+
 class Place:
     """The directory of one container under --root."""
 
@@ -117,7 +121,10 @@ class Place:
             content = read(self.file)
         except FileNotFoundError as error:
             raise NoSuchContainer(self.id) from error
-        return document(content, Record, self.file)
+        try:
+            return _learnt.decode(content)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return document(content, Record, self.file)  # which says what is wrong with it
 
     def remove(self) -> None:
         """Forget the container. Nothing to do where somebody else did so."""

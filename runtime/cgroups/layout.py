@@ -77,7 +77,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 def read_layout() -> Layout:
     """The layout of the host, as this process sees it. Raises OSError."""
-    mounted = mounts(mountinfo())
+    mounted = mounts(mountinfo(kind="cgroup"))
     second = next((mount for mount in mounted if mount.fstype == "cgroup2"), None)
     offered = read(f"{second.target}/cgroup.controllers", PAGE).decode() if second else ""
     return layout(mounted, read("/proc/self/cgroup", PAGE * 16).decode(errors="surrogateescape"), offered.split())

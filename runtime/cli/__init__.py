@@ -67,7 +67,8 @@ def preload() -> None:
     import runtime.create
     import runtime.join
     import runtime.lifecycle
-    import runtime.linux.interpreter  # noqa: F401
+    import runtime.linux.interpreter
+    import runtime.rootfs.tmpfs  # noqa: F401
 
 
 def protect(words: Sequence[str]) -> None:

@@ -24,14 +24,14 @@ class MountPoint(NamedTuple):
     super_options: tuple[str, ...]
 
 
-def mountinfo(pid: int | str = "self") -> tuple[MountPoint, ...]:
-    """All mounts of the process, in the kernel's order. Raises OSError."""
-    return parse(read(f"/proc/{pid}/mountinfo", 64 << 20).decode(errors="surrogateescape"))
+def mountinfo(pid: int | str = "self", kind: str = "") -> tuple[MountPoint, ...]:
+    """All mounts of the process, or those whose type begins with `kind`, in the kernel's order. Raises OSError."""
+    return parse(read(f"/proc/{pid}/mountinfo", 64 << 20).decode(errors="surrogateescape"), kind)
 
 
-def parse(content: str) -> tuple[MountPoint, ...]:
-    """The lines as values."""
-    return tuple(parse_line(line) for line in content.splitlines())
+def parse(content: str, kind: str = "") -> tuple[MountPoint, ...]:
+    """The lines as values. (Most of them are not of the kind that is asked for, and not worth the time.)"""
+    return tuple(parse_line(line) for line in content.splitlines() if f" - {kind}" in line)
 
 
 def parse_line(line: str) -> MountPoint:
