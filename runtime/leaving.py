@@ -10,6 +10,8 @@ done by other means:
     BindRoot          opened before leaving; attached inside
     BindMount         the same
     DeviceNode        made before leaving, on a tmpfs that nobody sees; attached inside
+
+What was opened for a user namespace is shelved in between, as that locks its flags (see `rootfs.sources`).
 """
 
 import msgspec
@@ -30,6 +32,8 @@ from runtime.rootfs.sources import (
     MapIdsLikeContainer,
     OpenRoot,
     OpenSource,
+    Shelve,
+    TakeFromShelf,
 )
 from runtime.stage import Inside, Outside
 from runtime.step import Step
@@ -44,14 +48,15 @@ class Divided(msgspec.Struct):
 
 
 def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: idmaps.Map = (),
-           gids: idmaps.Map = ()) -> Divided:
+           gids: idmaps.Map = (), shelf: str = "") -> Divided:
     """The steps, in order, each where it can be done.
 
-    `first` is the propagation of all mounts inside; `mapped`: there is a user namespace, with these maps if known.
+    `first` is the propagation of all mounts inside; `mapped`: there is a user namespace, with these maps if known;
+    `shelf`: a directory to mount on, where there is a new mount namespace in it.
     """
     spreading = "shared" in first
     # As the kernel has it for a mount namespace of another user namespace: nothing spreads from there to the host.
-    kinds = ("rslave", first) if mapped and first != "rslave" else (first,)
+    kinds = ("rslave",) if shelf else ("rslave", first) if mapped and first != "rslave" else (first,)
     found = Divided()
     nodes: list[DeviceNode] = []
     base = len(steps)
@@ -75,6 +80,9 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
             found.inside.append(step)
     if nodes:
         found.leaving.append(MakeDevices(base, tuple(nodes)))
+    if shelf:
+        found.leaving.append(Shelve(shelf))
+        found.inside.insert(0, TakeFromShelf(first))
     return found
 
 

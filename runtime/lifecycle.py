@@ -78,8 +78,8 @@ def stop(record: Record, cgroup: cgroups.Cgroup) -> None:
     """Kill all processes of a container; `delete` removes the rest."""
     # First of all, as it also thaws: a frozen process does not die.
     cgroup.kill()
-    if record.pid and start_time(record.pid) == record.start_time:
-        end(record.pid)
+    if record.pid:
+        end(record.pid, record.start_time)
 
 
 def wake(fifo: str) -> bool:

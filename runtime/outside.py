@@ -67,11 +67,14 @@ def go(at: Outside) -> None:
 
 
 def write_pid_file(path: str, pid: int) -> None:
-    """The pid, to be read by whoever waits for the file to appear: so it is renamed into place when complete."""
+    """The pid, to be read by whoever waits for the file to appear: so it is renamed into place when complete.
+
+    The directory may be one where others write, too (/tmp): what lies at our temporary name already is not ours.
+    """
     if not path:
         return
     temporary = f"{path}.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         os.write(fd, str(pid).encode())
     finally:

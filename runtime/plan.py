@@ -124,6 +124,11 @@ class Container(msgspec.Struct, frozen=True):
     systemd: bool = False  # cgroup_path names a scope of systemd's
     listening: int = 0  # of those, the sockets that systemd handed to us
 
+    @property
+    def shelf(self) -> str:
+        """An empty directory of all containers; @ is in no container's id."""
+        return f"{self.fifo.rsplit('/', 2)[0]}/@shelf"
+
 
 def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
     """The plan that makes a container. The specification was checked (`checks.check`). Raises InvalidSpec."""
@@ -152,7 +157,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *(hooks.last if hooks else ()),
         Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
-    there = placed(inside, spec.linux)
+    there = placed(inside, spec.linux, container.shelf)
     outside: tuple[Step[Any], ...] = (
         *(filtering.before if filtering else ()),
         *cgroup.before(spec.linux.resources),
@@ -225,21 +230,22 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))
 
 
-def placed(inside: tuple[Step[Inside], ...], linux: Linux) -> Plan:
+def placed(inside: tuple[Step[Inside], ...], linux: Linux, shelf: str) -> Plan:
     """The inner steps, each where it can be done: some need the host's privileges."""
     return divided(inside, mapped=has(linux, NamespaceType.USER), uids=rows(linux.uid_mappings),
-                   gids=rows(linux.gid_mappings), first=propagation(linux))
+                   gids=rows(linux.gid_mappings), first=propagation(linux),
+                   shelf=shelf if has(linux, NamespaceType.USER) and new(linux, NamespaceType.MOUNT) else "")
 
 
 def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), gids: Map = (),
-            first: str = "") -> Plan:
+            first: str = "", shelf: str = "") -> Plan:
     """Most containers have no user namespace, idmapped mounts or shared ones: root inside may do everything."""
     idmapped = any(isinstance(step, BindMount) and step.idmap for step in inside)
     if not mapped and not idmapped and "shared" not in first:
         return Plan((), inside)
     from runtime.leaving import divide
 
-    found = divide(inside, first, mapped=mapped, uids=uids, gids=gids)
+    found = divide(inside, first, mapped=mapped, uids=uids, gids=gids, shelf=shelf)
     return Plan(tuple(found.outside), tuple(found.inside), leaving=tuple(found.leaving))
 
 

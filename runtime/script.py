@@ -87,7 +87,6 @@ MEETING = """\
 export meeting=$(mktemp -d)
 chmod 711 "$meeting"
 """
-LEAVING = "END_OF_what_needs_the_privileges_of_the_host"
 LEAVE = """\
 # A mount namespace that is still the host's: what is mounted here for the container is seen by nobody else.
 unshare --mount --propagation slave bash -euc "$leaving"
@@ -121,9 +120,8 @@ def script(plan: Plan) -> str:
 
 def leaving(steps: Steps, enter: Enter) -> str:
     """What is done with the host's privileges before a user namespace takes them: in a mount namespace of its own."""
-    return ("# ---- Executed with the host's privileges, the last time\n"
-            f"read -r -d '' leaving <<'{LEAVING}' || true\n{body(steps)}\n{started(enter)}\n{LEAVING}\n"
-            "export leaving\n")
+    text = f"{body(steps)}\n{started(enter)}"
+    return "# ---- Executed with the host's privileges, the last time\n" + kept("leaving", text)
 
 
 Stage = tuple[Step[Any] | None, Steps]
@@ -173,11 +171,15 @@ def stage(variable: str, began: Step[Any], steps: Steps, following: Step[Any] | 
     if following is not None:
         lines.append(started(following))
     text = "\n".join(filter(None, lines))
+    return f"# ---- {heading(began)}\n{kept(variable, text)}"
+
+
+def kept(variable: str, text: str) -> str:
+    """The text in a variable. Quoted words of a config.json in it may have any lines: none of them ends it."""
     end = f"END_OF_{variable}"
     while end in text:
         end += "_"
-    title = f"# ---- {heading(began)}"
-    return f"{title}\nread -r -d '' {variable} <<'{end}' || true\n{text}\n{end}\nexport {variable}\n"
+    return f"read -r -d '' {variable} <<'{end}' || true\n{text}\n{end}\nexport {variable}\n"
 
 
 def heading(began: Step[Any]) -> str:

@@ -296,13 +296,18 @@ def report(channel: Channel, kind: str, text: str) -> NoReturn:
         os._exit(1)
 
 
-def end(pid: int) -> None:
-    """Kill the process, and return when it has ended (it may be nobody's child, or somebody else's)."""
+def end(pid: int, began: int | None = None) -> None:
+    """Kill the process, and return when it has ended (it may be nobody's child, or somebody else's).
+
+    With `began`, only if that is its start time: the number may have come to mean another process.
+    """
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
+        if began is not None and start_time(pid) != began:
+            return
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         ended = poll()
         ended.register(descriptor, POLLIN)

@@ -12,6 +12,7 @@ Compiling takes 5 ms of libseccomp and 30 ms of Python's imports, so programs ar
 root may write. A file's name is the hash of all that the program depends on.
 """
 
+import errno
 import os
 import stat
 from _blake2 import blake2b  # Python's own; hashlib would load OpenSSL first, for 2 ms
@@ -278,7 +279,8 @@ def keep(cache: int, name: str, content: bytes) -> None:
     temporary = f".{name}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=cache)
     try:
-        os.write(descriptor, content)
+        if os.write(descriptor, content) < len(content):  # a full disk: half a filter must not be kept
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -4,17 +4,24 @@ The root of a user namespace may mount what it likes in its own mount namespace,
 host's files than user 100000: a volume in a directory of mode 0700 is out of its reach, no device node can be made, and
 no mount be idmapped that belongs to the host. A descriptor has no such trouble. So whoever still has the host's
 privileges clones the trees (open_tree(2): mounts that are attached nowhere), and who is inside attaches them.
+
+Such a copy is at first a mount like any other, which root inside could make writable again, or have honour set-user-ID
+files, though it is read-only or nosuid on the host. The kernel locks these flags when a mount namespace is copied into
+another user namespace (mount_namespaces(7)). So the trees are on a shelf at that moment, and taken from it inside.
 """
 
 import os
+import stat
 from shlex import quote
 from typing import ClassVar
 
 from runtime.linux import idmaps
 from runtime.linux import mounts as m
+from runtime.linux import namespaces as n
 from runtime.rootfs import target
 from runtime.rootfs.devices import KINDS, DeviceNode
 from runtime.rootfs.mounts import BindMount, attach, propagate
+from runtime.rootfs.options import PROPAGATION
 from runtime.rootfs.root import BindRoot
 from runtime.stage import Inside
 from runtime.step import Step
@@ -133,7 +140,7 @@ class OpenRoot(Step[Inside], frozen=True):
 
     def apply(self, at: Inside) -> None:
         tree = m.open_tree(m.AT_FDCWD, self.bind.path, m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
-        propagate(tree, (*self.first, self.bind.kind))
+        propagate(tree, self.first)
         at.trees[self.number] = tree
 
 
@@ -155,6 +162,7 @@ class AttachRoot(Step[Inside], frozen=True):
 
     def apply(self, at: Inside) -> None:
         at.root = at.trees.pop(self.number)
+        m.mount_setattr(at.root, propagation=PROPAGATION[self.bind.kind])
         top = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             # pivot_root refuses a root whose parent is shared, and what is attached to such a one becomes shared, too.
@@ -222,3 +230,65 @@ class AttachDevice(Step[Inside], frozen=True):
             attach(at.trees.pop(self.number), where, ())
         finally:
             os.close(where)
+
+
+class Shelve(Step[Inside], frozen=True):
+    """Attach all that was opened, in a mount namespace between the host's and the container's."""
+
+    why: ClassVar[str] = (
+        "a host's mount that is read-only, nosuid or nodev has to stay so, whatever root inside remounts: the kernel "
+        "locks what is mounted when the mount namespace is copied into the user namespace, and nothing later")
+    manual: ClassVar[str] = "mount_namespaces(7), move_mount(2)"
+    path: str  # a directory that nobody else needs
+
+    def describe(self) -> str:
+        return "put all of them on a shelf, from where they are copied with their flags locked"
+
+    def shell(self) -> str:
+        return ":  # mount(8) binds what was copied with the mount namespace, and is locked"
+
+    def apply(self, at: Inside) -> None:
+        n.unshare(n.CLONE_NEWNS)
+        m.mount_setattr(m.AT_FDCWD, "/", propagation=m.MS_SLAVE, recursive=True)
+        shelf = m.detached("tmpfs", "shelf", (("mode", "755"),))
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        below = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        m.move_mount(shelf, below)
+        os.close(below)
+        for number, tree in at.trees.items():
+            where = place(shelf, str(number), directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+            attach(tree, where, ())
+            os.close(where)
+        os.fchdir(shelf)
+        os.close(shelf)
+
+
+def place(shelf: int, name: str, *, directory: bool) -> int:
+    """A directory, or a file, to attach something to."""
+    if directory:
+        os.mkdir(name, 0o755, dir_fd=shelf)
+    else:
+        os.mknod(name, stat.S_IFREG | 0o644, dir_fd=shelf)
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=shelf)
+
+
+class TakeFromShelf(Step[Inside], frozen=True):
+    """Clone all of them once more."""
+
+    why: ClassVar[str] = (
+        "unsharing the mount namespace has copied the shelf, which still is this process's directory, whoever may "
+        "enter those above; a clone can be attached somewhere else, and keeps the flags and their locks")
+    manual: ClassVar[str] = "mount_namespaces(7), open_tree(2)"
+    kind: str  # the propagation that they are to have
+
+    def describe(self) -> str:
+        return "take from the shelf what was opened before"
+
+    def shell(self) -> str:
+        return ":  # see above"
+
+    def apply(self, at: Inside) -> None:
+        for number in at.trees:
+            at.trees[number] = m.open_tree(m.AT_FDCWD, str(number), m.OPEN_TREE_CLONE | m.AT_RECURSIVE)
+            propagate(at.trees[number], (self.kind,))
+        os.chdir("/")

@@ -126,6 +126,28 @@ def test_sources_that_only_the_hosts_root_may_enter(runtime: Runtime) -> None:
     shutil.rmtree(closed)
 
 
+def test_what_the_host_forbids_stays_forbidden(runtime: Runtime) -> None:
+    """Root inside may remount; but not what is read-only, nosuid, nodev on the host, or for this container."""
+    host = runtime.directory / "host"
+    host.mkdir()
+    volume = runtime.directory / "volume"
+    volume.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro,nosuid,nodev,noexec", "tmpfs", str(host)], check=True)
+    try:
+        words = [f"mount -o remount,bind,{word} {place} 2>/dev/null && echo {word} {place}"
+                 for place in ("/host", "/volume") for word in ("rw", "suid", "rw,suid,dev,exec")]
+        mapped(runtime, "sh", "-c", "; ".join([*words, "umount /host && echo still a mount; mount"]))
+        runtime.change(
+            process__capabilities={name: ["CAP_SYS_ADMIN"] for name in ("bounding", "effective", "permitted")},
+            mounts=[{"destination": "/proc", "type": "proc"},
+                    {"destination": "/host", "source": str(host), "options": ["rbind"]},
+                    {"destination": "/volume", "source": str(volume), "options": ["bind", "ro", "nosuid"]}])
+        found = runtime.run().stdout
+    finally:
+        subprocess.run(["umount", str(host)], check=True)
+    assert found.startswith("still a mount\n") and " on /volume type " in found
+
+
 def test_limits_and_scores_come_from_outside(runtime: Runtime) -> None:
     mapped(runtime, "sh", "-c", "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; grep -c . /proc/keys; true",
            oom_score_adj=777, rlimits=(POSIXRlimit(type="RLIMIT_NOFILE", soft=100, hard=200),
@@ -261,3 +283,18 @@ def test_the_script_makes_the_same(runtime: Runtime) -> None:
     script = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", "c", check=True).stdout
     made = subprocess.run(["bash"], input=script, capture_output=True, text=True, timeout=60, check=False)
     assert made.stdout == runtime.run().stdout and "500000" in made.stdout, made.stderr
+
+
+def test_no_word_breaks_out_of_the_script(runtime: Runtime) -> None:
+    """A config.json is a stranger's file: none of its lines ends the text of a stage, and is a command."""
+    mapped(runtime, "true")
+    script = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", "c", check=True).stdout
+    made = runtime.directory / "made"
+    ends = [word for word in script.split() if word.startswith("END_OF_")]
+    words = "\n".join(["/x", *dict.fromkeys(ends), f"touch {made}", ""])
+    runtime.change(linux__namespaces=[{"type": kind, **({"path": words} if kind == "network" else {})}
+                                      for kind in KINDS], process__args=["true", words], hostname=words)
+    script = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", "c", check=True).stdout
+    assert str(made) in script
+    subprocess.run(["bash"], input=script, capture_output=True, text=True, timeout=60, check=False)
+    assert not made.exists()
