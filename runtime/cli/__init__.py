@@ -7,7 +7,10 @@ more than a whole container.
 
     arguments   parse words by a table of flags; help
     flags       those tables
-    verbs       the table of verbs, and what each one does
+    verbs       the table of verbs, and the look-up of one
+    making      create, run, exec: those that make a process
+    living      start, kill, delete …: those for a container that is there
+    documents   explain, spec, features
 """
 
 import gc
@@ -62,6 +65,8 @@ def main(argv: Sequence[str] | None = None, *, alone: bool = False) -> int:
 
 def preload() -> None:
     """Import what the verbs may need: for a process whose forks call `main`, and are to find all of it there."""
+    import runtime.cli.living
+    import runtime.cli.making
     import runtime.cli.verbs
     import runtime.console
     import runtime.create
@@ -100,9 +105,11 @@ def told(words: Sequence[str], step: str, what: str, manual: str) -> AbstractCon
     """For what is done beside the plan: a line in the trace, if there is one."""
     if not traced(words):
         return nullcontext()
-    from runtime.cli.verbs import telling, trace_file
+    from runtime.cli.verbs import trace_file
+    from runtime.trace import opened
 
-    return telling(trace_file(words), step, what, manual)
+    path = trace_file(words)
+    return opened(path).telling(step, what, manual) if path else nullcontext()
 
 
 def traced(words: Sequence[str]) -> bool:

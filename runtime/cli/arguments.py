@@ -4,6 +4,7 @@
     --              ends the flags; so does the first word that is not one
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -44,6 +45,14 @@ class Parsed(NamedTuple):
     def many(self, name: str) -> list[str]:
         value = self.flags[name]
         return value if isinstance(value, list) else []
+
+
+class Call(NamedTuple):
+    """One call of a verb: the directory of the containers' state, and what follows the verb."""
+
+    root: str
+    given: Parsed
+    systemd: bool = False
 
 
 def parse(words: Sequence[str], flags: Flags, *, mixed: bool = False) -> Parsed:
@@ -102,3 +111,8 @@ def help_text(usage: str, summary: str, rows: Sequence[tuple[str, str]], flags: 
     parts = [f"{title}:\n" + "\n".join(f"  {left:{width}}   {right}" for left, right in table)
              for title, table in tables if table]
     return "\n\n".join([f"Usage: {usage}", summary, *parts])
+
+
+def absolute(path: str) -> str:
+    """The path a flag names, if it was given."""
+    return os.path.abspath(path) if path else ""

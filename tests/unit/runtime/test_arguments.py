@@ -1,10 +1,14 @@
 """Words to values, small parsers: no root, no kernel."""
 
+import importlib
+import inspect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.cli.arguments import Flag, parse
+from runtime.cli.verbs import VERBS
 from runtime.errors import Fault, InvalidArgument
 from runtime.join import user
 from runtime.lifecycle import signal_number
@@ -106,3 +110,11 @@ def test_mountinfo() -> None:
     (mount,) = parse_mountinfo(line + "\n")
     assert (mount.root, mount.target, mount.fstype, mount.propagation) == ("/mnt 1", r"/m\nt2", "ext3",
                                                                           ("master:1", "shared:2"))
+
+
+def test_each_verb_has_its_function() -> None:
+    """The table names them, as they are imported when they are called."""
+    for name, verb in VERBS.items():
+        module, _, function = verb.function.partition(".")
+        assert function.rstrip("_") == name
+        assert inspect.signature(getattr(importlib.import_module(f"runtime.cli.{module}"), function)).parameters
