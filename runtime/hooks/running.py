@@ -12,6 +12,7 @@ from select import POLLERR, POLLHUP, POLLIN, POLLOUT, poll
 from typing import NoReturn
 
 from runtime.errors import StepFailed
+from runtime.linux import prctl
 from runtime.linux.descriptors import close_range
 from runtime.spec import Hook
 
@@ -51,8 +52,10 @@ class Process:
         report, failure = os.pipe()
         self.heard = {self.stdout: b"", self.stderr: b""}
         self.content = content
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
+            die_with(parent)
             execute(hook, directory, (theirs_in, theirs_out, theirs_err), failure)
         for descriptor in (theirs_in, theirs_out, theirs_err, failure):
             os.close(descriptor)
@@ -118,6 +121,14 @@ class Process:
 
     def said(self) -> list[tuple[str, bytes]]:
         return [("stdout", self.heard[self.stdout]), ("stderr", self.heard[self.stderr])]
+
+
+def die_with(parent: int) -> None:
+    """Nobody would enforce a hook's time-out, or clean up after it, once we were killed; and the pid that it was told
+    may be another process's by then."""
+    prctl.set_pdeathsig(signal.SIGKILL)
+    if os.getppid() != parent:  # killed before
+        os._exit(1)
 
 
 def execute(hook: Hook, directory: str, streams: tuple[int, int, int], failure: int) -> NoReturn:

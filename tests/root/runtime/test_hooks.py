@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runtime.state import start_time
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
@@ -235,3 +237,26 @@ def test_a_time_out_that_is_none_is_refused(runtime: Runtime, timeout: int) -> N
     configured(runtime, {"poststop": [{"path": "/bin/true", "timeout": timeout}]})
     done = runtime("create", "--bundle", str(runtime.bundle), "c")
     assert done.returncode == 1 and "`$.hooks.poststop[0].timeout`" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_hook_ends_with_a_runtime_that_is_killed(runtime: Runtime) -> None:
+    """Else it would go on with a pid that is nobody's, or somebody else's; and `delete` could not find it."""
+    said = runtime.directory / "said"
+    words = ["sh", "-c", f"echo $$ > {said}; exec sleep 60"]
+    configured(runtime, {"createRuntime": [{"path": "/bin/sh", "args": words}]})
+    create = subprocess.Popen([*COMMAND, "--root", str(runtime.root), "create", "--bundle", str(runtime.bundle), "c"],
+                              cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    until(lambda: said.exists() and said.read_text().endswith("\n"))
+    create.kill()
+    create.wait()
+    runtime("delete", "--force", "c", check=True)
+    until(lambda: start_time(int(said.read_text())) is None)
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("not within ten seconds")
