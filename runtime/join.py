@@ -4,7 +4,6 @@ The same two halves as `create`, with a shorter plan: enter the namespaces of in
 execute. There is no `start` to wait for.
 """
 
-
 from contextlib import ExitStack
 
 import msgspec
@@ -12,11 +11,11 @@ import msgspec
 from runtime import log
 from runtime.checks import check_process
 from runtime.errors import InvalidArgument, WrongState
+from runtime.joining import exec_plan
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import parse
 from runtime.machine import look
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
-from runtime.plan import exec_plan
 from runtime.spec import LinuxCapabilities, Process, Status, User, decode_process
 from runtime.state import Place, Record, status
 from runtime.step import apply

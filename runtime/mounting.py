@@ -23,7 +23,7 @@ READ_ONLY = Attributes(set=m.MOUNT_ATTR_RDONLY)
 def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.Layout) -> Iterator[Step[Inside]]:
     """The mounts in the order of config.json; the cgroup namespace begins before the first that shows it, or after."""
     assert spec.linux is not None
-    namespaced = any(one.type is NamespaceType.CGROUP and not one.path for one in spec.linux.namespaces)
+    namespaced = spec.linux.makes(NamespaceType.CGROUP)
     begun = not namespaced
     for number, mount in enumerate(spec.mounts):
         options = parse(mount.options)
@@ -63,7 +63,7 @@ def idmapping(spec: Spec, mount: Mount, options: Options, path: str, *, is_bind:
 
 def mapped(spec: Spec) -> bool:
     """Whether the container is in another user namespace than the caller."""
-    return spec.linux is not None and any(one.type is NamespaceType.USER for one in spec.linux.namespaces)
+    return spec.linux is not None and spec.linux.has(NamespaceType.USER)
 
 
 def rows(mappings: tuple[LinuxIDMapping, ...]) -> tuple[tuple[int, int, int], ...]:

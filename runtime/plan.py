@@ -14,7 +14,13 @@
               user, capabilities                       now the privileges are gone
               find the program, wait for `start`, execve
 
-What has to come before what is said by each step's `why`. If a step seems to need an `if`, it is decided here.
+What has to come before what is said by each step's `why`. If a step seems to need an `if`, it is decided here. A few
+inner steps are beyond a root that is not the host's: those are done by the new process before it leaves the host's
+namespaces (`leaving`), or from outside.
+
+`plan` is the whole order; what stands at one place of it is decided next door: `entering` (namespaces), `mounting` (the
+mounts of config.json), `furnishing` (devices, terminal, the change of the root), `confining` (what the program may do),
+`hooks`, and, for few containers, `leaving`. `joining` is the shorter plan of `exec`.
 """
 
 from collections.abc import Iterator
@@ -23,66 +29,26 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runtime import cgroups
-from runtime.confining import (
-    affinities,
-    become,
-    confine,
-    doubts,
-    key_labels,
-    limits,
-    oom_score,
-    priorities,
-    seccomp,
-    umask,
-)
+from runtime.confining import become, confine, doubts, key_labels, limits, oom_score, priorities, seccomp, umask
+from runtime.entering import enter, network, user_namespace
 from runtime.errors import InvalidSpec
+from runtime.furnishing import change_root, devices, propagation, terminal
 from runtime.linux.idmaps import Map
 from runtime.machine import Machine
 from runtime.mounting import READ_ONLY, all_mounts, rows
-from runtime.process.entrance import Enter, EnterCgroup, Join
+from runtime.process.entrance import EnterCgroup
 from runtime.process.limits import SetUmask
-from runtime.process.names import (
-    Domainname,
-    Hostname,
-    LoopbackUp,
-    SessionKeyring,
-    Sysctl,
-)
-from runtime.process.program import (
-    CloseOnExecute,
-    Execute,
-    OpenFifo,
-    WaitForGo,
-    WaitForStart,
-)
-from runtime.process.terminal import NewSession, OpenTerminal, OwnOutputs, UseTerminal
+from runtime.process.names import Domainname, Hostname, SessionKeyring, Sysctl
+from runtime.process.program import CloseOnExecute, Execute, OpenFifo, WaitForStart
+from runtime.process.terminal import NewSession
 from runtime.rootfs.cgroupfs import owner
-from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.masks import MaskPath, ReadonlyPath
 from runtime.rootfs.mounts import BindMount
 from runtime.rootfs.options import PROPAGATION
-from runtime.rootfs.root import (
-    BindRoot,
-    MakeDirectory,
-    PivotRoot,
-    Propagation,
-    RootPropagation,
-    SetAttributes,
-    UseRoot,
-)
-from runtime.spec import (
-    OCI_VERSION,
-    Linux,
-    LinuxPersonality,
-    LinuxSeccomp,
-    NamespaceType,
-    Process,
-    Spec,
-    State,
-    Status,
-)
+from runtime.rootfs.root import BindRoot, MakeDirectory, Propagation, RootPropagation, SetAttributes
+from runtime.spec import OCI_VERSION, Linux, NamespaceType, Spec, State, Status
 from runtime.spec.resources import LinuxResources
-from runtime.stage import Inside, Outside
+from runtime.stage import Inside
 from runtime.step import Step
 
 if TYPE_CHECKING:
@@ -178,6 +144,32 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
                 hooks.later if hooks else (), leaving)
 
 
+def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine,
+                    hooks: tuple[Step[Inside], ...]) -> Iterator[Step[Inside]]:
+    """From the host's tree of mounts to the container's. Hooks may add mounts, while all can still be written."""
+    assert spec.linux is not None and spec.root is not None and spec.process is not None
+    asked = spec.linux.rootfs_propagation
+    if asked and asked not in PROPAGATION:
+        raise InvalidSpec(f"config.json: rootfsPropagation {asked!r} is not supported - at `$.linux.rootfsPropagation`")
+    yield Propagation(propagation(spec.linux))
+    yield BindRoot(container.rootfs, "slave" if asked.endswith("slave") else "private")
+    mounting = tuple(all_mounts(spec, container.bundle, cgroup, machine.cgroups))
+    yield from (step for step in mounting if not isinstance(step, SetAttributes))
+    yield from devices(spec)
+    yield from hooks
+    yield from terminal(spec.process, mapped=spec.linux.has(NamespaceType.USER))
+    yield MakeDirectory(spec.process.cwd)
+    # Read-only only now: mount points and devices had to be made in them.
+    yield from (step for step in mounting if isinstance(step, SetAttributes))
+    yield from (ReadonlyPath(path) for path in spec.linux.readonly_paths)
+    yield from (MaskPath(path) for path in spec.linux.masked_paths)
+    if spec.root.readonly:
+        yield SetAttributes("/", READ_ONLY)
+    yield from change_root(spec.linux, pivot=container.pivot)
+    if asked:
+        yield RootPropagation(asked)
+
+
 def sockets(count: int) -> tuple[str, ...]:
     """What tells the program of sockets that it inherits: sd_listen_fds(3). Its number is 1 in its pid namespace."""
     return (f"LISTEN_FDS={count}", "LISTEN_PID=1") if count else ()
@@ -195,46 +187,11 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
     return placed(spec.hooks, container.answer, about)
 
 
-def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
-              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = (),
-              profile: LinuxSeccomp | None = None, filters: str = "", personality: LinuxPersonality | None = None,
-              state: State | None = None, systemd: bool = False) -> Plan:
-    """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
-
-    `uids` is its user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
-    compiled ones are kept.
-    """
-    cgroup = cgroups.open(cgroup_path, machine.cgroups, systemd=systemd).below(below)
-    mapped = "user" in kinds
-    filtering = seccomp(profile, process, machine, filters, state)
-    first, last = affinities(process)
-    inside = (
-        UseRoot(),
-        *limits(process),
-        *key_labels(process, bool(keyring)),
-        *([SessionKeyring(keyring)] if keyring else []),
-        NewSession(),
-        *terminal(process, console=False, mapped=mapped),
-        *confine(process, personality, machine),
-        *become(process, machine, held=filtering.held if filtering else ()),
-        SetUmask(umask(process)),
-        CloseOnExecute(preserved),
-        *(filtering.inside if filtering else ()),
-        WaitForGo(),
-        Execute(process.args, process.env, preserved),
-    )
-    there = divided(inside, mapped=mapped, uids=uids)
-    outside = (*(filtering.before if filtering else ()), Join(pid, start_time, kinds), *there.outside,
-               *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
-               *priorities(process), *(filtering.after if filtering else ()))
-    return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))
-
-
 def placed(inside: tuple[Step[Inside], ...], linux: Linux, shelf: str) -> Plan:
     """The inner steps, each where it can be done: some need the host's privileges."""
-    return divided(inside, mapped=has(linux, NamespaceType.USER), uids=rows(linux.uid_mappings),
+    return divided(inside, mapped=linux.has(NamespaceType.USER), uids=rows(linux.uid_mappings),
                    gids=rows(linux.gid_mappings), first=propagation(linux),
-                   shelf=shelf if has(linux, NamespaceType.USER) and new(linux, NamespaceType.MOUNT) else "")
+                   shelf=shelf if linux.has(NamespaceType.USER) and linux.makes(NamespaceType.MOUNT) else "")
 
 
 def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), gids: Map = (),
@@ -247,116 +204,3 @@ def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), g
 
     found = divide(inside, first, mapped=mapped, uids=uids, gids=gids, shelf=shelf)
     return Plan(tuple(found.outside), tuple(found.inside), leaving=tuple(found.leaving))
-
-
-def user_namespace(linux: Linux) -> Iterator[Step[Outside]]:
-    """It comes before all others: they belong to it."""
-    for one in linux.namespaces:
-        if one.type is NamespaceType.USER:
-            from runtime.process.users import NewUserNamespace, OpenUserNamespace
-
-            yield (OpenUserNamespace(one.path) if one.path else
-                   NewUserNamespace(rows(linux.uid_mappings), rows(linux.gid_mappings)))
-
-
-def enter(linux: Linux) -> Enter:
-    """New namespaces and joined ones. Only the cgroup namespace has to wait (NewCgroupNamespace)."""
-    others = [one for one in linux.namespaces if one.type is not NamespaceType.USER]
-    return Enter(new=tuple(one.type.value for one in others if not one.path),
-                 joined=tuple((one.type.value, one.path) for one in others if one.path),
-                 user=len(others) < len(linux.namespaces),
-                 offsets=tuple((clock, offset.secs, offset.nanosecs) for clock, offset in linux.time_offsets.items()))
-
-
-def new(linux: Linux, kind: NamespaceType) -> bool:
-    """Whether the container has a namespace of its own of this kind."""
-    return any(one.type is kind and not one.path for one in linux.namespaces)
-
-
-def has(linux: Linux, kind: NamespaceType) -> bool:
-    """Whether the container is in another namespace of this kind than the caller."""
-    return any(one.type is kind for one in linux.namespaces)
-
-
-def network(linux: Linux) -> Iterator[Step[Inside]]:
-    if new(linux, NamespaceType.NETWORK):
-        yield LoopbackUp()
-
-
-def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine,
-                    hooks: tuple[Step[Inside], ...]) -> Iterator[Step[Inside]]:
-    """From the host's tree of mounts to the container's. Hooks may add mounts, while all can still be written."""
-    assert spec.linux is not None and spec.root is not None and spec.process is not None
-    asked = spec.linux.rootfs_propagation
-    if asked and asked not in PROPAGATION:
-        raise InvalidSpec(f"config.json: rootfsPropagation {asked!r} is not supported - at `$.linux.rootfsPropagation`")
-    yield Propagation(propagation(spec.linux))
-    yield BindRoot(container.rootfs, "slave" if asked.endswith("slave") else "private")
-    mounting = tuple(all_mounts(spec, container.bundle, cgroup, machine.cgroups))
-    yield from (step for step in mounting if not isinstance(step, SetAttributes))
-    yield from devices(spec)
-    yield from hooks
-    yield from terminal(spec.process, mapped=has(spec.linux, NamespaceType.USER))
-    yield MakeDirectory(spec.process.cwd)
-    # Read-only only now: mount points and devices had to be made in them.
-    yield from (step for step in mounting if isinstance(step, SetAttributes))
-    yield from (ReadonlyPath(path) for path in spec.linux.readonly_paths)
-    yield from (MaskPath(path) for path in spec.linux.masked_paths)
-    if spec.root.readonly:
-        yield SetAttributes("/", READ_ONLY)
-    yield from change_root(spec.linux, container)
-    if asked:
-        yield RootPropagation(asked)
-
-
-def propagation(linux: Linux) -> str:
-    """Of all mounts, as long as the root file system is made.
-
-    An unbindable mount cannot be copied, and shared ones have to stay shared until all is mounted.
-    """
-    asked = linux.rootfs_propagation
-    return asked if asked and "unbindable" not in asked else "rslave"
-
-
-def change_root(linux: Linux, container: Container) -> Iterator[Step[Inside]]:
-    if container.pivot:
-        yield PivotRoot()
-        return
-    from runtime.rootfs.moving import ChangeRoot, CoverHost, MoveRoot, UnmountHost
-
-    mapped = has(linux, NamespaceType.USER)
-    yield CoverHost() if mapped else UnmountHost()
-    if not mapped and "shared" not in propagation(linux):  # else it lies over / already (AttachRoot)
-        yield MoveRoot()
-    yield ChangeRoot()
-
-
-def devices(spec: Spec) -> Iterator[Step[Inside]]:
-    """The devices that every container has, and its own. A /dev that was brought along is left as it is."""
-    assert spec.linux is not None
-    if any(mount.destination.rstrip("/") == "/dev" and (mount.type == "bind" or {"bind", "rbind"} & {*mount.options})
-           for mount in spec.mounts):
-        return
-    own = {device.path for device in spec.linux.devices}
-    for number, device in enumerate((*(one for one in DEFAULT_DEVICES if one.path not in own), *spec.linux.devices)):
-        if device.type not in ("c", "u", "b", "p"):
-            raise InvalidSpec(f"config.json: unknown type {device.type!r} of the device {device.path} - at "
-                              f"`$.linux.devices[{number - len(DEFAULT_DEVICES)}].type`")
-        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
-        yield DeviceNode(device.path, device.type, device.major, device.minor, mode, device.uid or 0, device.gid or 0)
-    for path, to in DEFAULT_LINKS:
-        if path not in own:
-            yield Link(path, to)
-
-
-def terminal(process: Process, *, console: bool = True, mapped: bool = False) -> Iterator[Step[Inside]]:
-    """Pipes belong to the host's root, who is nobody to a mapped one."""
-    if not process.terminal:
-        if process.user.uid or mapped:
-            yield OwnOutputs(process.user.uid)
-        return
-    size = process.console_size
-    yield OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid)
-    if console:
-        yield BindConsole()
-    yield UseTerminal()

@@ -58,7 +58,7 @@ def words(controller: str) -> tuple[tuple[str, str | None], ...]:
 
 def owner(spec: Spec) -> int:
     """Who is to own the cgroup, as the host numbers it: the container's user, if it may write to its own cgroups."""
-    own = spec.linux and any(one.type is NamespaceType.CGROUP and not one.path for one in spec.linux.namespaces)
+    own = spec.linux and spec.linux.makes(NamespaceType.CGROUP)
     writable = any(mount.type in ("cgroup", "cgroup2") and "ro" not in mount.options for mount in spec.mounts)
     if spec.process is None or spec.linux is None or not own or not writable:
         return 0

@@ -118,3 +118,11 @@ class Linux(Document, frozen=True, kw_only=True):
     readonly_paths: tuple[AbsolutePath, ...] = ()
     mount_label: Text = ""
     personality: LinuxPersonality | None = None
+
+    def has(self, kind: NamespaceType) -> bool:
+        """Whether the container is in another namespace of this kind than the caller."""
+        return any(one.type is kind for one in self.namespaces)
+
+    def makes(self, kind: NamespaceType) -> bool:
+        """Whether it has one of its own."""
+        return any(one.type is kind and not one.path for one in self.namespaces)

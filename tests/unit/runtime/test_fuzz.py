@@ -20,8 +20,9 @@ from runtime.cgroups import Hierarchy, Layout
 from runtime.checks import check, check_process
 from runtime.errors import InvalidSpec
 from runtime.explain import FORMATS
+from runtime.joining import exec_plan
 from runtime.machine import Machine
-from runtime.plan import Container, Plan, exec_plan, plan
+from runtime.plan import Container, Plan, plan
 from runtime.spec import Process, Spec, decode, decode_process
 
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io", "hugetlb", "rdma", "misc")

@@ -7,8 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from runtime.errors import InvalidSpec
+from runtime.joining import exec_plan
 from runtime.linux import idmaps
-from runtime.plan import Plan, exec_plan, plan
+from runtime.plan import Plan, plan
 from runtime.process.entrance import Enter
 from runtime.process.limits import SetLimit
 from runtime.process.program import OpenFifo

@@ -10,9 +10,10 @@ from runtime.cgroups import Hierarchy, Layout
 from runtime.checks import check
 from runtime.errors import InvalidSpec
 from runtime.explain import FORMATS
+from runtime.joining import exec_plan
 from runtime.linux import mounts as m
 from runtime.machine import Machine
-from runtime.plan import Container, Plan, exec_plan, plan
+from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import Enter, EnterCgroup, Join
 from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
 from runtime.process.limits import SetLimit, SetOomScore

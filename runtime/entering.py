@@ -1,0 +1,35 @@
+"""The namespaces of config.json as steps: which are made, which are joined, and what a new one needs. Pure: a part of
+the plan."""
+
+from collections.abc import Iterator
+
+from runtime.mounting import rows
+from runtime.process.entrance import Enter
+from runtime.process.names import LoopbackUp
+from runtime.spec import Linux, NamespaceType
+from runtime.stage import Inside, Outside
+from runtime.step import Step
+
+
+def user_namespace(linux: Linux) -> Iterator[Step[Outside]]:
+    """It comes before all others: they belong to it."""
+    for one in linux.namespaces:
+        if one.type is NamespaceType.USER:
+            from runtime.process.users import NewUserNamespace, OpenUserNamespace
+
+            yield (OpenUserNamespace(one.path) if one.path else
+                   NewUserNamespace(rows(linux.uid_mappings), rows(linux.gid_mappings)))
+
+
+def enter(linux: Linux) -> Enter:
+    """New namespaces and joined ones. Only the cgroup namespace has to wait (NewCgroupNamespace)."""
+    others = [one for one in linux.namespaces if one.type is not NamespaceType.USER]
+    return Enter(new=tuple(one.type.value for one in others if not one.path),
+                 joined=tuple((one.type.value, one.path) for one in others if one.path),
+                 user=len(others) < len(linux.namespaces),
+                 offsets=tuple((clock, offset.secs, offset.nanosecs) for clock, offset in linux.time_offsets.items()))
+
+
+def network(linux: Linux) -> Iterator[Step[Inside]]:
+    if linux.makes(NamespaceType.NETWORK):
+        yield LoopbackUp()

@@ -1,0 +1,64 @@
+"""The plan of `exec`: another process in a running container. Pure, as `plan` is.
+
+The namespaces, the mounts and the limits are there: what is left of the plan is what a single process needs.
+"""
+
+from runtime import cgroups
+from runtime.confining import (
+    affinities,
+    become,
+    confine,
+    doubts,
+    key_labels,
+    limits,
+    oom_score,
+    priorities,
+    seccomp,
+    umask,
+)
+from runtime.furnishing import terminal
+from runtime.linux.idmaps import Map
+from runtime.machine import Machine
+from runtime.plan import Plan, divided
+from runtime.process.entrance import EnterCgroup, Join
+from runtime.process.limits import SetUmask
+from runtime.process.names import SessionKeyring
+from runtime.process.program import CloseOnExecute, Execute, WaitForGo
+from runtime.process.terminal import NewSession
+from runtime.rootfs.root import UseRoot
+from runtime.spec import LinuxPersonality, LinuxSeccomp, Process, State
+
+
+def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
+              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = (),
+              profile: LinuxSeccomp | None = None, filters: str = "", personality: LinuxPersonality | None = None,
+              state: State | None = None, systemd: bool = False) -> Plan:
+    """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
+
+    `uids` is its user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
+    compiled ones are kept.
+    """
+    cgroup = cgroups.open(cgroup_path, machine.cgroups, systemd=systemd).below(below)
+    mapped = "user" in kinds
+    filtering = seccomp(profile, process, machine, filters, state)
+    first, last = affinities(process)
+    inside = (
+        UseRoot(),
+        *limits(process),
+        *key_labels(process, bool(keyring)),
+        *([SessionKeyring(keyring)] if keyring else []),
+        NewSession(),
+        *terminal(process, console=False, mapped=mapped),
+        *confine(process, personality, machine),
+        *become(process, machine, held=filtering.held if filtering else ()),
+        SetUmask(umask(process)),
+        CloseOnExecute(preserved),
+        *(filtering.inside if filtering else ()),
+        WaitForGo(),
+        Execute(process.args, process.env, preserved),
+    )
+    there = divided(inside, mapped=mapped, uids=uids)
+    outside = (*(filtering.before if filtering else ()), Join(pid, start_time, kinds), *there.outside,
+               *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
+               *priorities(process), *(filtering.after if filtering else ()))
+    return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))
