@@ -5,7 +5,7 @@ Pure: a part of the plan. What only few containers have is imported where it is 
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runtime.linux.capabilities import NUMBERS
 from runtime.machine import Machine
@@ -13,11 +13,8 @@ from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, 
 from runtime.process.limits import SetLimit, SetOomScore
 from runtime.process.program import FindHome, FindProgram, WorkingDirectory
 from runtime.spec import LinuxCapabilities, LinuxPersonality, LinuxSeccomp, Process, State
-from runtime.stage import Inside, Outside
+from runtime.stage import Inside, Outside, Placed
 from runtime.step import Step
-
-if TYPE_CHECKING:
-    from runtime.process.seccomp import Filtering
 
 
 def oom_score(process: Process) -> tuple[SetOomScore, ...]:
@@ -80,10 +77,10 @@ def become(process: Process, machine: Machine, held: tuple[str, ...] = ()) -> It
 
 
 def seccomp(profile: LinuxSeccomp | None, process: Process, machine: Machine, directory: str,
-            state: State | None) -> "Filtering | None":
+            state: State | None) -> Placed:
     """The steps of a seccomp filter, by place. Their module is imported where there is one."""
     if profile is None:
-        return None
+        return Placed()
     from runtime.process.seccomp import filtering
 
     return filtering(profile, directory, state, None if process.no_new_privileges else capabilities(process, machine))

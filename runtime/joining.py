@@ -50,15 +50,15 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
         NewSession(),
         *terminal(process, console=False, mapped=mapped),
         *confine(process, personality, machine),
-        *become(process, machine, held=filtering.held if filtering else ()),
+        *become(process, machine, held=filtering.held),
         SetUmask(umask(process)),
         CloseOnExecute(preserved),
-        *(filtering.inside if filtering else ()),
+        *filtering.ready,
         WaitForGo(),
         Execute(process.args, process.env, preserved),
     )
     there = divided(inside, mapped=mapped, uids=uids)
-    outside = (*(filtering.before if filtering else ()), Join(pid, start_time, kinds), *there.outside,
+    outside = (*filtering.before, Join(pid, start_time, kinds), *there.outside,
                *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
-               *priorities(process), *(filtering.after if filtering else ()))
+               *priorities(process), *filtering.outside)
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))

@@ -24,7 +24,7 @@ mounts of config.json), `furnishing` (devices, terminal, the change of the root)
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -48,11 +48,8 @@ from runtime.rootfs.options import PROPAGATION
 from runtime.rootfs.root import BindRoot, MakeDirectory, Propagation, RootPropagation, SetAttributes
 from runtime.spec import OCI_VERSION, Linux, NamespaceType, Spec, State, Status
 from runtime.spec.resources import LinuxResources
-from runtime.stage import Inside
+from runtime.stage import Inside, Placed
 from runtime.step import Step
-
-if TYPE_CHECKING:
-    from runtime.hooks import Placed
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -111,21 +108,21 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         NewSession(),
         *network(spec.linux),
         *(Sysctl(key, value) for key, value in spec.linux.sysctl.items()),
-        *root_filesystem(spec, container, cgroup, machine, hooks.mounted if hooks else ()),
+        *root_filesystem(spec, container, cgroup, machine, hooks.mounted),
         *([Hostname(spec.hostname)] if spec.hostname else []),
         *([Domainname(spec.domainname)] if spec.domainname else []),
         *confine(spec.process, spec.linux.personality, machine),
-        *become(spec.process, machine, held=filtering.held if filtering else ()),
+        *become(spec.process, machine, held=filtering.held),
         SetUmask(umask(spec.process)),
         CloseOnExecute(container.preserved),
-        *(filtering.inside if filtering else ()),
+        *filtering.ready,
         WaitForStart(),
-        *(hooks.last if hooks else ()),
+        *hooks.started,
         Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
-    there = placed(inside, spec.linux, container.shelf)
+    there = possible(inside, spec.linux, container.shelf)
     outside: tuple[Step[Any], ...] = (
-        *(filtering.before if filtering else ()),
+        *filtering.before,
         *cgroup.before(spec.linux.resources),
         *user_namespace(spec.linux),
         enter(spec.linux),
@@ -135,13 +132,13 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *cgroup.given_to(owner(spec)),
         EnterCgroup(cgroup),
         *priorities(spec.process),
-        *(hooks.outside if hooks else ()),
-        *(filtering.after if filtering else ()),
+        *hooks.outside,
+        *filtering.outside,
     )
-    leaving = (OpenFifo(container.fifo), *(hooks.first if hooks else ()), *there.leaving)
+    leaving = (OpenFifo(container.fifo), *hooks.leaving, *there.leaving)
     return Plan(outside, there.inside, cgroup.freezer_file,
                 (*cgroup.ignored(spec.linux.resources or LinuxResources()), *doubts(spec.process, machine)),
-                hooks.later if hooks else (), leaving)
+                hooks.later, leaving)
 
 
 def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine,
@@ -175,10 +172,10 @@ def sockets(count: int) -> tuple[str, ...]:
     return (f"LISTEN_FDS={count}", "LISTEN_PID=1") if count else ()
 
 
-def hook_steps(spec: Spec, container: Container) -> "Placed | None":
+def hook_steps(spec: Spec, container: Container) -> Placed:
     """The steps of the hooks, by place. Their module is imported where there are some: most containers have none."""
     if not spec.hooks:
-        return None
+        return Placed()
     from runtime.hooks import placed
     from runtime.hooks.steps import Subject
 
@@ -187,7 +184,7 @@ def hook_steps(spec: Spec, container: Container) -> "Placed | None":
     return placed(spec.hooks, container.answer, about)
 
 
-def placed(inside: tuple[Step[Inside], ...], linux: Linux, shelf: str) -> Plan:
+def possible(inside: tuple[Step[Inside], ...], linux: Linux, shelf: str) -> Plan:
     """The inner steps, each where it can be done: some need the host's privileges."""
     return divided(inside, mapped=linux.has(NamespaceType.USER), uids=rows(linux.uid_mappings),
                    gids=rows(linux.gid_mappings), first=propagation(linux),

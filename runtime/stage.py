@@ -2,13 +2,18 @@
 
 `Outside` is the process that was called (`create`, `exec`): it stays in the host's namespaces. `Inside` is the process
 that becomes the container's. Everything that can be known beforehand is in the steps.
+
+`Placed` is for what has steps at several places of a plan (hooks, a seccomp filter), and in most plans none.
 """
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
 
 from runtime.state import start_time
+from runtime.step import Step
 from runtime.sync import Attached, Channel
 
 if TYPE_CHECKING:
@@ -76,3 +81,16 @@ class Outside:
         if self.user_namespace >= 0:
             os.close(self.user_namespace)
             self.user_namespace = -1
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """The steps of one thing, by their place in the plan."""
+
+    before: tuple[Step[Outside], ...] = ()  # the process exists
+    outside: tuple[Step[Outside], ...] = ()  # when it is in its cgroup
+    leaving: tuple[Step[Inside], ...] = ()  # first of all, still in the host's namespaces
+    mounted: tuple[Step[Inside], ...] = ()  # when the mounts are made, and the root is not yet changed
+    ready: tuple[Step[Inside], ...] = ()  # last of all, before the process waits for `start`
+    started: tuple[Step[Inside], ...] = ()  # between `start` and the program
+    later: tuple[Step[Any], ...] = ()  # in `start`, and in `delete`
+    held: tuple[str, ...] = ()  # capabilities that `ready` needs, if not the program

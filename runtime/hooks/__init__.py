@@ -17,7 +17,7 @@ container, a failing poststop is a warning (runtime.md, "Lifecycle").
     running   running one
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -34,20 +34,9 @@ from runtime.hooks.meeting import (
 )
 from runtime.hooks.steps import ContainerHook, HookStep, LaterHook, RuntimeHook, Subject, subject
 from runtime.spec import Hook, Hooks, State, Status
-from runtime.stage import Inside, Outside
-from runtime.step import Step
+from runtime.stage import Placed
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
-
-
-class Placed(NamedTuple):
-    """The steps of all hooks, by the place where the plan has them."""
-
-    outside: tuple[Step[Outside], ...] = ()
-    first: tuple[Step[Inside], ...] = ()
-    mounted: tuple[Step[Inside], ...] = ()
-    last: tuple[Step[Inside], ...] = ()
-    later: tuple[Step[State], ...] = ()
 
 
 def placed(hooks: Hooks, answer: str, about: Subject) -> Placed:
@@ -58,9 +47,9 @@ def placed(hooks: Hooks, answer: str, about: Subject) -> Placed:
     return Placed(
         outside=((RememberProcess(),) if runtime or container else ()) +
                 ((AwaitMounts(), *runtime, LetGoOn()) if runtime else ()),
-        first=(OpenAnswer(answer),) if start else (),
+        leaving=(OpenAnswer(answer),) if start else (),
         mounted=((AwaitRuntimeHooks(),) if runtime else ()) + ((GoToRoot(), *container) if container else ()),
-        last=(*start, TellStarted()) if start else (),
+        started=(*start, TellStarted()) if start else (),
         later=(*all_of(LaterHook, hooks, "poststart", about, Status.RUNNING),
                *all_of(LaterHook, hooks, "poststop", about, Status.STOPPED)))
 

@@ -1,7 +1,7 @@
 """libseccomp: from names and comparisons to the BPF program that says the same (seccomp_export_bpf(3)).
 
 It knows each architecture's numbers, and how arguments are passed there (socketcall and ipc on i386, for instance); it
-also checks that a call came from one of the filter's architectures. What it makes is kept (`process.seccomp`), so
+also checks that a call came from one of the filter's architectures. What it makes is kept (`process.filters`), so
 importing it is rare.
 """
 

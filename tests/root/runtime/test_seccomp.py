@@ -235,7 +235,7 @@ def test_compiling_happens_once(runtime: Runtime) -> None:
     kept = runtime.directory / "@seccomp"
     code = f"""if True:
         import sys
-        from runtime.process.seccomp import program
+        from runtime.process.filters import program
         from runtime.spec import LinuxSeccomp
         print(len(program(LinuxSeccomp(default_action="SCMP_ACT_ALLOW"), {str(kept)!r})), "pyseccomp" in sys.modules)
     """

@@ -47,9 +47,9 @@ def test_only_those_that_wait_for_each_other_are_there() -> None:
     container = placed(Hooks(create_container=ALL.create_container), "/answer", about)
     assert names(container.outside) == ["RememberProcess"]
     assert names(container.mounted) == ["GoToRoot", "ContainerHook createContainer"]
-    assert not container.first and not container.last
+    assert not container.leaving and not container.started
     start = placed(Hooks(start_container=ALL.start_container), "/answer", about)
-    assert names(start.first) == ["OpenAnswer"] and not start.outside and not start.mounted
+    assert names(start.leaving) == ["OpenAnswer"] and not start.outside and not start.mounted
 
 
 def test_each_kind_is_found_by_its_name() -> None:

@@ -13,19 +13,10 @@ import pytest
 from runtime.errors import InvalidSpec
 from runtime.linux import seccomp as s
 from runtime.linux.libseccomp import Filter, Rule
+from runtime.process.filters import compiled, digest
+from runtime.process.listener import SendListener, TellListener
 from runtime.process.profile import ARCHITECTURES, X32, X86_64, complaints, decided, flags, newer, rules
-from runtime.process.seccomp import (
-    HELD,
-    CompileFilter,
-    LetPrivilegeGo,
-    LoadFilter,
-    LoadFilterPrivileged,
-    SendListener,
-    TellListener,
-    compiled,
-    digest,
-    filtering,
-)
+from runtime.process.seccomp import HELD, CompileFilter, LetPrivilegeGo, LoadFilter, LoadFilterPrivileged, filtering
 from runtime.spec import LinuxCapabilities, LinuxSeccomp, LinuxSeccompArg, LinuxSyscall, State, Status, document
 
 ENOSYS = s.RET_ERRNO | errno.ENOSYS
@@ -154,15 +145,15 @@ def test_a_missing_default_action_is_told_with_its_path() -> None:
 def test_no_steps_beyond_what_is_needed() -> None:
     plain, state = profile(), State(oci_version="1", id="c", pid=0, status=Status.CREATING, bundle="/b")
     confined = filtering(plain, "/f", state, None)
-    assert [*map(type, (*confined.before, *confined.inside))] == [CompileFilter, LoadFilter]
-    assert not confined.after and not confined.held
+    assert [*map(type, (*confined.before, *confined.ready))] == [CompileFilter, LoadFilter]
+    assert not confined.outside and not confined.held
     free = filtering(plain, "/f", state, LinuxCapabilities())
-    assert [*map(type, free.inside)] == [LoadFilterPrivileged, LetPrivilegeGo] and free.held == HELD
+    assert [*map(type, free.ready)] == [LoadFilterPrivileged, LetPrivilegeGo] and free.held == HELD
     listening = filtering(profile(syscalls=(rule("a", action="SCMP_ACT_NOTIFY"),), listener_path="/x"), "/f", state,
                           LinuxCapabilities())
     # The listener is told before the next call, which may be one that waits for it.
-    assert [*map(type, listening.inside)] == [LoadFilterPrivileged, TellListener, LetPrivilegeGo]
-    assert [*map(type, listening.after)] == [SendListener]
+    assert [*map(type, listening.ready)] == [LoadFilterPrivileged, TellListener, LetPrivilegeGo]
+    assert [*map(type, listening.outside)] == [SendListener]
 
 
 def test_the_program_of_libseccomp_stands_behind_ours() -> None:
