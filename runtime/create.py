@@ -21,11 +21,12 @@ from runtime.checks import check
 from runtime.errors import InvalidSpec, StepFailed
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import maps_at
+from runtime.linux.namespaces import KINDS
 from runtime.machine import look
 from runtime.mounting import mapped
 from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
-from runtime.process.entrance import KINDS, told
+from runtime.process.entrance import told
 from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
 from runtime.spec.resources import LinuxResources
 from runtime.state import Place, Record, start_time

@@ -12,9 +12,9 @@ from runtime.cgroups.cgroup import DELEGATED
 from runtime.checks import complaints
 from runtime.hooks import KINDS as HOOKS
 from runtime.linux.capabilities import NAMES
+from runtime.linux.namespaces import KINDS as NAMESPACES
 from runtime.machine import Machine
 from runtime.process import profile
-from runtime.process.entrance import KINDS as NAMESPACES
 from runtime.rootfs import options
 from runtime.spec import (
     OCI_VERSION,

@@ -20,7 +20,8 @@ from runtime.furnishing import terminal
 from runtime.linux.idmaps import Map
 from runtime.machine import Machine
 from runtime.plan import Plan, divided
-from runtime.process.entrance import EnterCgroup, Join
+from runtime.process.entrance import EnterCgroup
+from runtime.process.joining import Join
 from runtime.process.limits import SetUmask
 from runtime.process.names import SessionKeyring
 from runtime.process.program import CloseOnExecute, Execute, WaitForGo

@@ -27,6 +27,7 @@ from runtime.errors import Fault, StepFailed
 from runtime.linux import namespaces as n
 from runtime.linux import null, prctl
 from runtime.linux.descriptors import close_all_but
+from runtime.linux.namespaces import KINDS, become_its_root, join, open_namespace, set_clocks
 from runtime.process.guard import forbid_imports
 from runtime.stage import Inside, Outside
 from runtime.state import start_time
@@ -35,17 +36,6 @@ from runtime.sync import Attached, Channel, Disconnected, Failed, Pid, pair
 
 if TYPE_CHECKING:
     from runtime.trace import Trace
-
-KINDS = {  # the specification's name: flag, file in /proc/PID/ns, unshare(1)'s option
-    "user": (n.CLONE_NEWUSER, "user", "--user"),
-    "mount": (n.CLONE_NEWNS, "mnt", "--mount"),
-    "uts": (n.CLONE_NEWUTS, "uts", "--uts"),
-    "ipc": (n.CLONE_NEWIPC, "ipc", "--ipc"),
-    "network": (n.CLONE_NEWNET, "net", "--net"),
-    "pid": (n.CLONE_NEWPID, "pid", "--pid"),
-    "cgroup": (n.CLONE_NEWCGROUP, "cgroup", "--cgroup"),
-    "time": (n.CLONE_NEWTIME, "time", "--time"),
-}
 
 
 class Enter(Step[Outside], frozen=True):
@@ -101,44 +91,6 @@ class Enter(Step[Outside], frozen=True):
         at.reap()
 
 
-class Join(Step[Outside], frozen=True):
-    """Fork a process into the namespaces of a running container."""
-
-    why: ClassVar[str] = (
-        "another process in the same container is one in the same namespaces; a pidfd names them all at once, and "
-        "cannot come to mean another process meanwhile")
-    manual: ClassVar[str] = "pidfd_open(2), setns(2)"
-    pid: int
-    start_time: int
-    kinds: tuple[str, ...]
-
-    def describe(self) -> str:
-        return f"fork a process into the {', '.join(self.kinds)} namespaces of process {self.pid}"
-
-    def shell(self) -> str:
-        options = " ".join(f"--{KINDS[kind][1].replace('mnt', 'mount')}" for kind in self.kinds)
-        return f"nsenter --target {self.pid} {options} \\"
-
-    def apply(self, at: Outside) -> None:
-        fork(at, self.enter)
-
-    def enter(self) -> None:
-        """In the entrance."""
-        target = os.pidfd_open(self.pid)
-        if start_time(self.pid) != self.start_time:
-            raise StepFailed(f"process {self.pid}: no such process, the container has stopped")
-        if "user" in self.kinds:
-            os.setgroups(())
-        n.setns(target, sum(KINDS[kind][0] for kind in self.kinds))
-        os.close(target)
-        if "user" in self.kinds:
-            become_its_root()
-
-    def undo(self, at: Outside) -> None:
-        end(at.pid)
-        at.reap()
-
-
 class EnterCgroup(Step[Outside], frozen=True):
     """Move the new process into the container's cgroup."""
 
@@ -170,55 +122,6 @@ class EnterCgroup(Step[Outside], frozen=True):
         except StepFailed:
             at.hear()
             raise
-
-
-def open_namespace(kind: str, path: str) -> int:
-    """The namespace that a path stands for, which has to be of that kind. Raises StepFailed."""
-    try:
-        # Not blocking: the path may be a FIFO.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise StepFailed(f"{kind} namespace {path}: {str(error.strerror).lower()} (open(2))") from error
-    found = n.kind(descriptor)
-    if found == KINDS[kind][0]:
-        return descriptor
-    os.close(descriptor)
-    other = next((name for name, (flag, _, _) in KINDS.items() if flag == found), "")
-    raise StepFailed(f"{kind} namespace {path}: {f'this is a {other} namespace' if other else 'not a namespace'} "
-                     "(setns(2))")
-
-
-def join(descriptor: int, flag: int, kind: str) -> None:
-    """setns(2), and the descriptor is closed."""
-    try:
-        if flag == n.CLONE_NEWUSER:
-            os.setgroups(())  # the host's groups would stay; and inside, setgroups(2) may be denied
-        n.setns(descriptor, flag)
-    except OSError as error:
-        raise StepFailed(f"join the {kind} namespace: {str(error.strerror).lower()} (setns(2))") from error
-    os.close(descriptor)
-
-
-def become_its_root() -> None:
-    """User and group 0 of the user namespace that was entered: until then the process is nobody there."""
-    try:
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
-    except OSError as error:
-        raise StepFailed("become root in the user namespace: user or group 0 is not mapped there "
-                         "(setresuid(2), EINVAL)") from error
-
-
-def set_clocks(descriptor: int, offsets: tuple[tuple[str, int, int], ...]) -> None:
-    """The new time namespace's offsets: they can be written until its first process is there, time_namespaces(7)."""
-    rows = "".join(f"{clock} {seconds} {nanoseconds}\n" for clock, seconds, nanoseconds in offsets)
-    try:
-        os.write(descriptor, rows.encode())
-    except OSError as error:
-        told = rows.strip().replace("\n", ", ")
-        raise StepFailed(f"set the clocks of the time namespace ({told}): {str(error.strerror).lower()} "
-                         "(write(2) to /proc/self/timens_offsets)") from error
-    os.close(descriptor)
 
 
 def fork(at: Outside, enter: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from runtime.errors import StepFailed
 from runtime.linux import idmaps
-from runtime.process.entrance import open_namespace
+from runtime.linux.namespaces import open_namespace
 from runtime.process.limits import LIMITS, python, worded
 from runtime.stage import Outside
 from runtime.step import Step

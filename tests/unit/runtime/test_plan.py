@@ -14,8 +14,9 @@ from runtime.joining import exec_plan
 from runtime.linux import mounts as m
 from runtime.machine import Machine
 from runtime.plan import Container, Plan, plan
-from runtime.process.entrance import Enter, EnterCgroup, Join
+from runtime.process.entrance import Enter, EnterCgroup
 from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
+from runtime.process.joining import Join
 from runtime.process.limits import SetLimit, SetOomScore
 from runtime.process.names import Hostname, LoopbackUp, NewCgroupNamespace, Sysctl
 from runtime.process.program import Execute, FindHome, FindProgram, WaitForGo, WaitForStart, WorkingDirectory
