@@ -1,7 +1,7 @@
 """The stages on which steps are applied: what exists only while a plan runs.
 
 `Outside` is the process that was called (`create`, `exec`): it stays in the host's namespaces. `Inside` is the process
-that becomes the container's. Everything that can be known beforehand is in the steps.
+that becomes the container's, from the entrance on. Everything that can be known beforehand is in the steps.
 
 `Placed` is for what has steps at several places of a plan (hooks, a seccomp filter), and in most plans none.
 """

@@ -1,6 +1,6 @@
 """Setup is data: a step says what it is, why it exists, how a person would do it by hand, and does it.
 
-    class Hostname(Step[Init], frozen=True):
+    class Hostname(Step[Inside], frozen=True):
         why = "a UTS namespace starts as a copy of its parent's names"     why it exists, and why at this place
         manual = "sethostname(2)"                                          where the kernel's rules for it are written
         name: str                                                          all that it needs, decided beforehand

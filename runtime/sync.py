@@ -7,12 +7,15 @@
        │ <────────── HooksDue ────────────────────────── │     mounts are made (only if there are such hooks)
        │  runs them                                      │
        │ ─────────── HooksDone ────────────────────────> │     now the root may change
-       │ <────────── Ready, or Failed ────────────────── │     all is set up, only execve is left
+       │ <────────── Listener ────────────────────────── │     the seccomp filter is loaded (only if somebody listens)
+       │  sends its descriptor to the listener           │
+       │ <────────── Ready ───────────────────────────── │     all is set up, only execve is left
        │  writes state.json                              │
        │ ─────────── Go ───────────────────────────────> │     closes its ends, waits for `start`
 
-End of file means that the other side died: the process inside then ends itself, so that a killed `create` leaves no
-half-made container behind.
+Instead of any message to the outside there may come Failed, from the entrance or from init: that one ends then. End of
+file means that the other side died: the process inside then ends itself, so that a killed `create` leaves no half-made
+container behind. A user namespace needs no word: it is made, with its maps, before the entrance is (`process.users`).
 """
 
 import os

@@ -7,7 +7,7 @@ from typing import ClassVar
 from runtime.errors import StepFailed
 from runtime.linux.descriptors import read, write
 from runtime.stage import Inside, Outside
-from runtime.step import Step
+from runtime.step import Stage, Step
 
 INFINITY = 2**64 - 1  # the specification's "no limit"; Python's is -1
 
@@ -19,11 +19,9 @@ LIMITS = {
 }
 
 
-class SetLimit(Step[Inside], frozen=True):
-    """One rlimit."""
+class Limit(Step[Stage], frozen=True):
+    """One rlimit, of the process that becomes the container's."""
 
-    why: ClassVar[str] = "while still root: raising a hard limit needs CAP_SYS_RESOURCE, which is about to go"
-    manual: ClassVar[str] = "setrlimit(2)"
     name: str
     soft: int
     hard: int
@@ -34,6 +32,13 @@ class SetLimit(Step[Inside], frozen=True):
     def shell(self) -> str:
         option = self.name.removeprefix("RLIMIT_").lower()
         return f"prlimit --pid $$ --{option}={worded(self.soft)}:{worded(self.hard)}"
+
+
+class SetLimit(Limit[Inside], frozen=True):
+    """One rlimit."""
+
+    why: ClassVar[str] = "while still root: raising a hard limit needs CAP_SYS_RESOURCE, which is about to go"
+    manual: ClassVar[str] = "setrlimit(2)"
 
     def apply(self, at: Inside) -> None:
         wanted = (python(self.soft), python(self.hard))

@@ -13,7 +13,7 @@ from typing import ClassVar
 from runtime.errors import StepFailed
 from runtime.linux import idmaps
 from runtime.linux.namespaces import open_namespace
-from runtime.process.limits import LIMITS, python, worded
+from runtime.process.limits import LIMITS, Limit, python
 from runtime.stage import Outside
 from runtime.step import Step
 
@@ -64,21 +64,11 @@ class OpenUserNamespace(Step[Outside], frozen=True):
         at.leave_user_namespace()
 
 
-class SetLimitOf(Step[Outside], frozen=True):
+class SetLimitOf(Limit[Outside], frozen=True):
     """One rlimit, from outside."""
 
     why: ClassVar[str] = "raising a hard limit needs CAP_SYS_RESOURCE of the host, which the mapped root has not"
     manual: ClassVar[str] = "prlimit(2)"
-    name: str
-    soft: int
-    hard: int
-
-    def describe(self) -> str:
-        return f"set {self.name} to {worded(self.soft)} (soft), {worded(self.hard)} (hard)"
-
-    def shell(self) -> str:
-        option = self.name.removeprefix("RLIMIT_").lower()
-        return f"prlimit --pid $$ --{option}={worded(self.soft)}:{worded(self.hard)}"
 
     def apply(self, at: Outside) -> None:
         try:

@@ -20,7 +20,7 @@ from tests.unit.runtime.test_plan import CONTAINER, MACHINE, SPEC
 EVIL = "/it's $(touch owned) \"`touch owned`\" \\ *"
 FITTING = {"name": "RLIMIT_NOFILE", "kind": "pid", "kinds": ("pid", "mount"), "new": ("pid", "uts"), "joined": ()}
 OF_CLASS = {("SetIOPriority", "kind"): "IOPRIO_CLASS_IDLE"}
-NEVER = {"step.Step", "hooks.steps.HookStep"}  # what others are made from
+NEVER = {"step.Step", "hooks.steps.HookStep", "process.limits.Limit"}  # what others are made from
 
 
 def classes() -> Iterator[type[Step[Any]]]:
