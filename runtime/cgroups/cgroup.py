@@ -16,7 +16,7 @@ from runtime.cgroups.devices import container_rules, lines
 from runtime.cgroups.files import Settings, ignored, placed
 from runtime.cgroups.settings import Setting
 from runtime.cgroups.steps import AdoptCgroup, MakeCgroup, SetFirst, SetLimit
-from runtime.errors import InvalidArgument, InvalidSpec, StepFailed
+from runtime.errors import InvalidSpec, StepFailed
 from runtime.spec.resources import LinuxDeviceCgroup, LinuxResources
 from runtime.step import Step, apply
 
@@ -104,9 +104,10 @@ class Cgroup(msgspec.Struct, frozen=True):
         `present` are the limits so far: what systemd, where it is asked, is told again if the change fails.
         Nothing is changed if one of them is refused; what is returned changes all of them back when it is closed.
         """
-        from runtime.cgroups.change import change
+        from runtime.cgroups.change import change, check_usage
 
-        self._check_usage(resources)
+        if resources.memory and resources.memory.check_before_update:
+            check_usage(resources.memory, self.stats().memory.usage.usage)
         return change((*self._told(resources, present or LinuxResources()), *self.limits(resources),
                        *(self._devices(resources.devices) if resources.devices else ())))
 
@@ -125,17 +126,13 @@ class Cgroup(msgspec.Struct, frozen=True):
 
         Purely. Raises InvalidArgument.
         """
-        paths = _paths(asked)
-        if unknown := {*paths} - {"", *(name for branch in self.first for name in branch.controllers)}:
-            raise InvalidArgument(f"invalid --cgroup argument: unknown controller {min(unknown)}")
+        if not asked:
+            return self
+        from runtime.cgroups.below import moved, paths
 
-        def down(directory: str, names: Sequence[str]) -> str:
-            path = next((paths[name] for name in (*names, "") if name in paths), "")
-            return os.path.normpath(f"{directory}/{path}")
-
-        replace = msgspec.structs.replace
-        first = tuple(replace(branch, directory=down(branch.directory, branch.controllers)) for branch in self.first)
-        return Cgroup(first, self.second and replace(self.second, directory=down(self.second.directory, ())))
+        down = paths(asked, {name for branch in self.first for name in branch.controllers})
+        return Cgroup(tuple(moved(branch, down, branch.controllers) for branch in self.first),
+                      self.second and moved(self.second, down, ()))
 
     def enter(self, pid: int, *, beside: int | None = None) -> None:
         """Move a process into it, in every hierarchy: before it does anything else, as its children follow it.
@@ -220,16 +217,6 @@ class Cgroup(msgspec.Struct, frozen=True):
         for branch in self._branches():
             remove(branch.directory)
 
-    def _check_usage(self, resources: LinuxResources) -> None:
-        """v2's kernel would kill for a limit below what is in use; `checkBeforeUpdate` asks for an error instead."""
-        memory = resources.memory
-        if memory is None or not memory.check_before_update:
-            return
-        used = self.stats().memory.usage.usage
-        for name, limit in (("memory+swap", memory.swap), ("memory", memory.limit)):
-            if limit and 0 < limit <= used:
-                raise StepFailed(f"rejecting {name} limit {limit} <= usage {used}")
-
     # Deciding
 
     def _branches(self) -> tuple[v1.Branch | v2.Branch, ...]:
@@ -283,19 +270,3 @@ class Cgroup(msgspec.Struct, frozen=True):
         if self.second:
             return (v2.FilterDevices(self.second.directory, rules),)
         raise InvalidSpec("$.linux.resources.devices: this host has neither cgroup v2 nor v1's devices mounted")
-
-
-def _paths(asked: Sequence[str]) -> dict[str, str]:
-    """Path by controller; by "" where it is for all. Raises InvalidArgument."""
-    paths: dict[str, str] = {}
-    for words in asked:
-        controllers, _, path = words.rpartition(":")
-        if ":" in controllers or ".." in path.split("/"):
-            raise InvalidArgument(f"invalid --cgroup argument: {words}")
-        if not controllers and len(asked) > 1:
-            raise InvalidArgument(f"invalid --cgroup argument: {words} (missing <controller>: prefix)")
-        for name in controllers.split(","):
-            if name in paths:
-                raise InvalidArgument(f"invalid --cgroup argument(s): controller {name} specified multiple times")
-            paths[name] = path
-    return paths

@@ -14,6 +14,7 @@ import msgspec
 from runtime.cgroups.branch import read
 from runtime.cgroups.steps import SetFirst, SetLimit
 from runtime.errors import StepFailed
+from runtime.spec.resources import LinuxMemory
 from runtime.step import Step
 
 # Files with a line for each device or interface, and how the kernel writes "none" for a line that is not there.
@@ -21,6 +22,13 @@ LINES = {"io.max": "rbps=max wbps=max riops=max wiops=max", "io.weight": "defaul
          "rdma.max": "hca_handle=max hca_object=max"}
 PER_DEVICE = ("blkio.throttle.", "blkio.weight_device", "blkio.leaf_weight_device", "blkio.bfq.weight_device",
               "net_prio.ifpriomap")
+
+
+def check_usage(memory: LinuxMemory, used: int) -> None:
+    """v2's kernel would kill for a limit below what is in use; `checkBeforeUpdate` asks for an error instead."""
+    for name, limit in (("memory+swap", memory.swap), ("memory", memory.limit)):
+        if limit and 0 < limit <= used:
+            raise StepFailed(f"rejecting {name} limit {limit} <= usage {used}")
 
 
 def change(steps: Iterable[Step[object]]) -> ExitStack:
