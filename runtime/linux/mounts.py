@@ -11,13 +11,6 @@ import os
 
 from runtime.linux.calls import call, check, libc, syscall, text
 
-MS_RDONLY = 1
-MS_NOSUID = 1 << 1
-MS_NODEV = 1 << 2
-MS_NOEXEC = 1 << 3
-MS_REMOUNT = 1 << 5
-MS_BIND = 1 << 12
-MS_MOVE = 1 << 13
 MS_REC = 1 << 14
 MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
@@ -30,7 +23,6 @@ UMOUNT_NOFOLLOW = 8
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
-AT_SYMLINK_NOFOLLOW = 0x100
 
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC

@@ -31,7 +31,7 @@ IMPORTERS = {
 # Used everywhere: typed JSON is how the rooms speak to the disk and to each other.
 EVERYWHERE = {"msgspec"}
 
-LONGEST_FILE = 450
+LONGEST_FILE = 350
 LONGEST_FUNCTION = 60
 
 
