@@ -10,6 +10,8 @@
 PYTHON ?= $(firstword $(foreach p,/usr/bin/python3 python3,$(shell $(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 PREFIX ?= /usr/local
 PYTEST_OPTIONS ?=
+# Test files that run at once: each process has directories, cgroups and mounts of its own, and they wait more than work.
+AT_ONCE ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +48,7 @@ demo: install ## run the main job: an image from busybox, and containers that sh
 	@PATH="$(PREFIX)/bin:$$PATH" tests/demo.sh
 
 test: $(if $(ROOT),install) setup-tests ## run every test (as root; without root: those that need none)
-	@PYDOCKER_NEXT=1 $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@PYDOCKER_NEXT=1 $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile $(PYTEST_OPTIONS)
 
 check: setup-tests ## run the linters and the tests that need no root
 	@$(BIN)/python -m pytest tests/unit $(PYTEST_OPTIONS)
