@@ -236,7 +236,7 @@ def test_terminal_and_console_socket_go_together(runtime: Runtime, terminal: boo
 
 def test_preserved_descriptors(runtime: Runtime) -> None:
     runtime.configure("sh", "-c", "cat <&3; ls /proc/self/fd")
-    command = [*COMMAND, "--root", str(runtime.root), "run", "--bundle", str(runtime.bundle), "--preserve-fds", "1", "c"]
-    done = subprocess.run(["sh", "-c", 'exec "$@" 3<&0 </dev/null', "sh", *command], input="through\n", text=True,
+    command = [*COMMAND, "--root", str(runtime.root), "run", "--bundle", str(runtime.bundle), "--preserve-fds", "1"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 3<&0 </dev/null', "sh", *command, "c"], input="through\n", text=True,
                           cwd=REPOSITORY, capture_output=True, timeout=60, check=False)
     assert done.stdout.split() == ["through", "0", "1", "2", "3", "4"], done.stderr
