@@ -6,7 +6,11 @@
 """
 
 import os
+import shutil
+import tempfile
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -44,3 +48,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     """`make test` ends with what to try next, above pytest's own last line."""
     if os.environ.get("PYDOCKER_NEXT") and exitstatus == pytest.ExitCode.OK:
         terminalreporter.write_line(NEXT)
+
+
+@pytest.fixture(scope="session")
+def mount_namespace() -> str:
+    """Session-wide, and before anything is started: see `leaks.isolate_mounts`."""
+    return leaks.isolate_mounts()
+
+
+@pytest.fixture(scope="session")
+def session_directory(mount_namespace: str, token: str) -> Iterator[Path]:
+    """A directory of this session on a disk (/tmp is often memory), with a short name: sockets lie in it."""
+    path = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def scope(
+    token: str, mount_namespace: str, session_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[leaks.Scope]:
+    yield leaks.Scope(token, (session_directory, tmp_path_factory.getbasetemp()), mount_namespace)
+    leaks.remove_parents(token)

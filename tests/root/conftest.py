@@ -1,7 +1,6 @@
 """Fixtures for the tests on a real kernel: directories, cgroups, whole engines, and the leak check after each test."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,31 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def mount_namespace() -> str:
-    """Session-wide, and before anything is started: see `leaks.isolate_mounts`."""
-    return leaks.isolate_mounts()
-
-
-@pytest.fixture(scope="session")
-def session_directory(mount_namespace: str, token: str) -> Iterator[Path]:
-    """A directory of this session on a disk (/tmp is often memory), with a short name: sockets lie in it."""
-    path = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture(scope="session")
 def engines() -> list[Engine]:
     """The engines that are alive now; the leak check looks into their roots."""
     return []
-
-
-@pytest.fixture(scope="session")
-def scope(
-    token: str, mount_namespace: str, session_directory: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[leaks.Scope]:
-    yield leaks.Scope(token, (session_directory, tmp_path_factory.getbasetemp()), mount_namespace)
-    leaks.remove_parents(token)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from tests.root.conftest import mount_namespace, scope, session_directory  # noqa: F401
 from tests.security.runtimes import OURS, Runtime, installed
 
 
@@ -16,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def ours(session_directory) -> Runtime:  # type: ignore[no-untyped-def]  # noqa: F811
+def ours(session_directory) -> Runtime:  # type: ignore[no-untyped-def]
     """This checkout's runtime, in a directory of its own."""
     directory = session_directory / "security"
     directory.mkdir()
