@@ -9,7 +9,7 @@ done by other means:
     OwnOutputs        before leaving, for the user that the program's is on the host
     BindRoot          opened before leaving; attached inside
     BindMount         the same
-    DeviceNode        made before leaving, on a tmpfs that nobody sees; attached inside
+    DeviceNode        made before leaving, on a shelf that nobody else sees; attached inside
 
 What was opened for a user namespace is shelved in between, as that locks its flags (see `rootfs.sources`).
 """
@@ -28,6 +28,7 @@ from runtime.rootfs.sources import (
     AttachRoot,
     AttachSource,
     MakeDevices,
+    MakeShelf,
     MapIds,
     MapIdsLikeContainer,
     OpenRoot,
@@ -48,15 +49,15 @@ class Divided(msgspec.Struct):
 
 
 def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: idmaps.Map = (),
-           gids: idmaps.Map = (), shelf: str = "") -> Divided:
+           gids: idmaps.Map = (), shelf: str = "", copied: bool = False) -> Divided:
     """The steps, in order, each where it can be done.
 
     `first` is the propagation of all mounts inside; `mapped`: there is a user namespace, with these maps if known;
-    `shelf`: a directory to mount on, where there is a new mount namespace in it.
+    `shelf`: a directory to mount on; `copied`: there is a new mount namespace in it, which begins as a copy.
     """
     spreading = "shared" in first
     # As the kernel has it for a mount namespace of another user namespace: nothing spreads from there to the host.
-    kinds = ("rslave",) if shelf else ("rslave", first) if mapped and first != "rslave" else (first,)
+    kinds = ("rslave",) if copied else ("rslave", first) if mapped and first != "rslave" else (first,)
     found = Divided()
     nodes: list[DeviceNode] = []
     base = len(steps)
@@ -78,10 +79,12 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
             nodes.append(of_the_host(step, uids, gids))
         else:
             found.inside.append(step)
+    if nodes or copied:
+        found.leaving.append(MakeShelf(shelf))
     if nodes:
         found.leaving.append(MakeDevices(base, tuple(nodes)))
-    if shelf:
-        found.leaving.append(Shelve(shelf))
+    if copied:
+        found.leaving.append(Shelve())
         found.inside.insert(0, TakeFromShelf(first))
     return found
 

@@ -187,17 +187,17 @@ def hook_steps(spec: Spec, container: Container) -> Placed:
 def possible(inside: tuple[Step[Inside], ...], linux: Linux, shelf: str) -> Plan:
     """The inner steps, each where it can be done: some need the host's privileges."""
     return divided(inside, mapped=linux.has(NamespaceType.USER), uids=rows(linux.uid_mappings),
-                   gids=rows(linux.gid_mappings), first=propagation(linux),
-                   shelf=shelf if linux.has(NamespaceType.USER) and linux.makes(NamespaceType.MOUNT) else "")
+                   gids=rows(linux.gid_mappings), first=propagation(linux), shelf=shelf,
+                   copied=linux.has(NamespaceType.USER) and linux.makes(NamespaceType.MOUNT))
 
 
 def divided(inside: tuple[Step[Inside], ...], *, mapped: bool, uids: Map = (), gids: Map = (),
-            first: str = "", shelf: str = "") -> Plan:
+            first: str = "", shelf: str = "", copied: bool = False) -> Plan:
     """Most containers have no user namespace, idmapped mounts or shared ones: root inside may do everything."""
     idmapped = any(isinstance(step, BindMount) and step.idmap for step in inside)
     if not mapped and not idmapped and "shared" not in first:
         return Plan((), inside)
     from runtime.leaving import divide
 
-    found = divide(inside, first, mapped=mapped, uids=uids, gids=gids, shelf=shelf)
+    found = divide(inside, first, mapped=mapped, uids=uids, gids=gids, shelf=shelf, copied=copied)
     return Plan(tuple(found.outside), tuple(found.inside), leaving=tuple(found.leaving))

@@ -67,16 +67,24 @@ class Enter(Step[Outside], frozen=True):
         return f"nsenter {' '.join(enter)} {unshare} \\" if enter else f"{unshare} \\"
 
     def apply(self, at: Outside) -> None:
-        fork(at, lambda: self.enter(at.user_namespace))
+        fork(at, lambda: self.opened(at.user_namespace))
 
-    def enter(self, user: int) -> None:
-        """In the entrance. What is joined comes before what is new, and the user namespace between.
+    def opened(self, user: int) -> Callable[[], None]:
+        """In the entrance: what is to be joined, by the names that it has here.
+
+        The `leaving` steps may go into a copy of this mount namespace: names of mount namespaces are not copied.
+        """
+        joined = [(kind, open_namespace(kind, path)) for kind, path in self.joined]
+        return lambda: self.enter(user, joined)
+
+    def enter(self, user: int, joined: list[tuple[str, int]]) -> None:
+        """What is joined comes before what is new, and the user namespace between.
 
         The host's root may join anybody's namespaces; the mapped root only those that its user namespace owns. What is
         new belongs to the user namespace that the process is in.
         """
         clocks = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC) if self.offsets else -1
-        for kind, descriptor in [(kind, open_namespace(kind, path)) for kind, path in self.joined]:
+        for kind, descriptor in joined:
             join(descriptor, KINDS[kind][0], kind)
         if self.user:
             join(user, n.CLONE_NEWUSER, "user")
@@ -124,12 +132,15 @@ class EnterCgroup(Step[Outside], frozen=True):
             raise
 
 
-def fork(at: Outside, enter: Callable[[], None]) -> None:
-    """Fork the entrance, which calls `enter` and forks the process that stays. Sets `at.channel` and `at.pid`."""
+def fork(at: Outside, opened: Callable[[], Callable[[], None]]) -> None:
+    """Fork the entrance, which calls `opened`, leaves by what that returns, and forks the process that stays.
+
+    Sets `at.channel` and `at.pid`.
+    """
     here, there = pair()
     at.entrance = os.fork()
     if at.entrance == 0:
-        inside(at, there, enter)
+        inside(at, there, opened)
     there.close()
     at.channel = here
     try:
@@ -155,7 +166,7 @@ def end_late(channel: Channel) -> None:
         end(message.pid)
 
 
-def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn:
+def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None]]) -> NoReturn:
     """The entrance: never returns, whatever happens."""
     try:
         prctl.set_dumpable(False)
@@ -167,6 +178,7 @@ def inside(at: Outside, channel: Channel, enter: Callable[[], None]) -> NoReturn
         forbid_imports()
         stage = Inside(channel)
         stage.console_socket, stage.user_namespace, stage.trace = at.console_socket, at.user_namespace, trace
+        enter = opened()
         at.leave(stage)
         with told(trace, "Enter", "enter the namespaces", "unshare(2), setns(2)"):
             enter()

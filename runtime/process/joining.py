@@ -31,7 +31,7 @@ class Join(Step[Outside], frozen=True):
         return f"nsenter --target {self.pid} {options} \\"
 
     def apply(self, at: Outside) -> None:
-        fork(at, self.enter)
+        fork(at, lambda: self.enter)
 
     def enter(self) -> None:
         """In the entrance."""

@@ -172,8 +172,39 @@ class AttachRoot(Step[Inside], frozen=True):
             os.close(top)
 
 
+class MakeShelf(Step[Inside], frozen=True):
+    """Mount an empty tmpfs, in a mount namespace between the host's and the container's."""
+
+    why: ClassVar[str] = (
+        "there is work for the host's root on mounts that have a place, which the host shall not see: device nodes "
+        "are made, and before Linux 6.15 no piece of a mount can be cloned that is attached nowhere")
+    manual: ClassVar[str] = "mount_namespaces(7), open_tree(2)"
+    path: str  # a directory that nobody else needs
+
+    def describe(self) -> str:
+        return f"mount a shelf on {self.path}, in a mount namespace that is still the host's"
+
+    def shell(self) -> str:
+        return ":  # mount(8) binds what was copied with the mount namespace"
+
+    def script(self) -> str:
+        return ("mkdir \"$meeting\"/shelf; "
+                "mount -t tmpfs -o nosuid,noexec,mode=755 shelf \"$meeting\"/shelf")
+
+    def apply(self, at: Inside) -> None:
+        n.unshare(n.CLONE_NEWNS)
+        m.mount_setattr(m.AT_FDCWD, "/", propagation=m.MS_SLAVE, recursive=True)
+        shelf = m.detached("tmpfs", "shelf", (("mode", "755"),), m.MOUNT_ATTR_NOEXEC | m.MOUNT_ATTR_NOSUID)
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        below = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        m.move_mount(shelf, below)
+        os.close(below)
+        os.fchdir(shelf)
+        os.close(shelf)
+
+
 class MakeDevices(Step[Inside], frozen=True):
-    """Make device nodes in a tmpfs that is mounted nowhere."""
+    """Make device nodes on the shelf."""
 
     why: ClassVar[str] = (
         "in a user namespace mknod is refused, and a node in a tmpfs made there would be dead; the host's own nodes "
@@ -189,20 +220,19 @@ class MakeDevices(Step[Inside], frozen=True):
         return ":  # see below, where the host's nodes are bound instead"
 
     def script(self) -> str:
-        nodes = "; ".join(f"mknod -m {node.mode:04o} {number} {quote(node.type)} {node.major} {node.minor}; "
-                          f"chown {node.uid}:{node.gid} {number}" for number, node in enumerate(self.nodes, self.first))
-        return (f"mkdir \"$meeting\"/devices; mount -t tmpfs -o nosuid,noexec,mode=755 devices \"$meeting\"/devices; "
-                f"(cd \"$meeting\"/devices; {nodes})")
+        nodes = "; ".join(f"mknod -m {node.mode:04o} {name} {quote(node.type)} {node.major} {node.minor}; "
+                          f"chown {node.uid}:{node.gid} {name}" for name, node in self.named())
+        return f"(cd \"$meeting\"/shelf; {nodes})"
+
+    def named(self) -> list[tuple[str, DeviceNode]]:
+        """Each with its name on the shelf."""
+        return [(f"device-{number}", node) for number, node in enumerate(self.nodes, self.first)]
 
     def apply(self, at: Inside) -> None:
-        shelf = m.detached("tmpfs", "devices", (("mode", "755"),), m.MOUNT_ATTR_NOEXEC | m.MOUNT_ATTR_NOSUID)
-        try:
-            for number, node in enumerate(self.nodes, self.first):
-                os.mknod(str(number), KINDS[node.type] | node.mode, os.makedev(node.major, node.minor), dir_fd=shelf)
-                os.chown(str(number), node.uid, node.gid, dir_fd=shelf, follow_symlinks=False)
-                at.trees[number] = m.open_tree(shelf, str(number), m.OPEN_TREE_CLONE)
-        finally:
-            os.close(shelf)
+        for number, (name, node) in enumerate(self.named(), self.first):
+            os.mknod(name, KINDS[node.type] | node.mode, os.makedev(node.major, node.minor))
+            os.chown(name, node.uid, node.gid, follow_symlinks=False)
+            at.trees[number] = m.open_tree(m.AT_FDCWD, name, m.OPEN_TREE_CLONE)
 
 
 class AttachDevice(Step[Inside], frozen=True):
@@ -222,7 +252,7 @@ class AttachDevice(Step[Inside], frozen=True):
 
     def script(self) -> str:
         place = target.words(self.path)
-        return f"touch {place}; mount --bind \"$meeting\"/devices/{self.number} {place}"
+        return f"touch {place}; mount --bind \"$meeting\"/shelf/device-{self.number} {place}"
 
     def apply(self, at: Inside) -> None:
         where = target.file(at.root, self.path)
@@ -233,43 +263,33 @@ class AttachDevice(Step[Inside], frozen=True):
 
 
 class Shelve(Step[Inside], frozen=True):
-    """Attach all that was opened, in a mount namespace between the host's and the container's."""
+    """Attach all that was opened."""
 
     why: ClassVar[str] = (
         "a host's mount that is read-only, nosuid or nodev has to stay so, whatever root inside remounts: the kernel "
         "locks what is mounted when the mount namespace is copied into the user namespace, and nothing later")
     manual: ClassVar[str] = "mount_namespaces(7), move_mount(2)"
-    path: str  # a directory that nobody else needs
 
     def describe(self) -> str:
-        return "put all of them on a shelf, from where they are copied with their flags locked"
+        return "put all of them on the shelf, from where they are copied with their flags locked"
 
     def shell(self) -> str:
         return ":  # mount(8) binds what was copied with the mount namespace, and is locked"
 
     def apply(self, at: Inside) -> None:
-        n.unshare(n.CLONE_NEWNS)
-        m.mount_setattr(m.AT_FDCWD, "/", propagation=m.MS_SLAVE, recursive=True)
-        shelf = m.detached("tmpfs", "shelf", (("mode", "755"),))
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
-        below = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        m.move_mount(shelf, below)
-        os.close(below)
         for number, tree in at.trees.items():
-            where = place(shelf, str(number), directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+            where = place(str(number), directory=stat.S_ISDIR(os.fstat(tree).st_mode))
             attach(tree, where, ())
             os.close(where)
-        os.fchdir(shelf)
-        os.close(shelf)
 
 
-def place(shelf: int, name: str, *, directory: bool) -> int:
-    """A directory, or a file, to attach something to."""
+def place(name: str, *, directory: bool) -> int:
+    """A directory, or a file, to attach something to; the shelf is the working directory."""
     if directory:
-        os.mkdir(name, 0o755, dir_fd=shelf)
+        os.mkdir(name, 0o755)
     else:
-        os.mknod(name, stat.S_IFREG | 0o644, dir_fd=shelf)
-    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=shelf)
+        os.mknod(name, stat.S_IFREG | 0o644)
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 class TakeFromShelf(Step[Inside], frozen=True):
