@@ -216,6 +216,28 @@ def test_a_pod(runtime: Runtime, place: str) -> None:
     assert done.stdout.split() == ["0", "1", "0", *expected], done.stderr
 
 
+def test_a_mount_namespace_of_a_name_that_is_not_copied(runtime: Runtime) -> None:
+    """Another one's mount namespace, bound to a file: such names are missing in a copy of the mounts."""
+    mapped(runtime, "sleep", "100")
+    pid = running(runtime)
+    holder = runtime.directory / "holder"
+    holder.mkdir()
+    # Only where mounts do not spread can one of a mount namespace be.
+    subprocess.run(["mount", "-t", "tmpfs", "holder", holder], check=True)
+    try:
+        subprocess.run(["mount", "--make-private", holder], check=True)
+        (holder / "mnt").touch()
+        subprocess.run(["mount", "--bind", f"/proc/{pid}/ns/mnt", holder / "mnt"], check=True)
+        runtime.configure("sh", "-c", "readlink /proc/self/ns/mnt; stat -c %u /dev/null; echo > /dev/null && echo open")
+        runtime.change(linux__namespaces=[
+            *({"type": kind} for kind in ("pid", "network", "ipc")), {"type": "mount", "path": str(holder / "mnt")},
+            {"type": "user", "path": f"/proc/{pid}/ns/user"}], linux__cgroupsPath=runtime.cgroup + "-2", hostname="")
+        done = runtime("run", "--bundle", str(runtime.bundle), "c2")
+    finally:
+        subprocess.run(["umount", "-R", holder], check=True)
+    assert done.stdout.split() == [os.readlink(f"/proc/{pid}/ns/mnt"), "0", "open"], done.stderr
+
+
 def test_a_terminal(runtime: Runtime) -> None:
     mapped(runtime, "sleep", "100")
     running(runtime)

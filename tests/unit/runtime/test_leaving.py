@@ -24,10 +24,12 @@ from runtime.rootfs.sources import (
     AttachRoot,
     AttachSource,
     MakeDevices,
+    MakeShelf,
     MapIds,
     MapIdsLikeContainer,
     OpenRoot,
     OpenSource,
+    Shelve,
 )
 from runtime.spec import (
     LinuxDevice,
@@ -91,6 +93,15 @@ def test_what_a_mapped_root_cannot_do_is_done_elsewhere() -> None:
         (shelf.first + number, node.path) for number, node in enumerate(shelf.nodes)]
     owners = {(node.path, node.uid, node.gid) for node in shelf.nodes}
     assert owners >= {("/dev/x", 5, 100000), ("/dev/null", 100000, 100000)}
+
+
+def test_the_shelf_is_there_before_anything_is_made_on_it() -> None:
+    kinds = [type(step) for step in mapped().leaving]
+    assert kinds[-3:] == [MakeShelf, MakeDevices, Shelve]
+    other = replace(USER, namespaces=(LinuxNamespace(type=NamespaceType.MOUNT, path="/m"),
+                                      LinuxNamespace(type=NamespaceType.USER)))
+    kinds = [type(step) for step in planned(replace(SPEC, linux=other, hostname="")).leaving]
+    assert kinds[-2:] == [MakeShelf, MakeDevices], "a mount namespace that is joined is no copy of it"
 
 
 def test_what_is_opened_is_attached() -> None:
