@@ -35,7 +35,7 @@ class NoSuchContainer(Fault):
     """No state is kept for this id."""
 
     def __init__(self, id: str) -> None:
-        super().__init__(f"container {id} does not exist: container does not exist")
+        super().__init__(f"container {id}: container does not exist")
 
 
 class ContainerExists(Fault):

@@ -184,11 +184,19 @@ def destroy(place: Place, record: Record) -> None:
 def every(root: str) -> list[State]:
     """The states of all containers below the root directory."""
     found = []
-    for name in sorted(os.listdir(root)) if os.path.isdir(root) else []:
+    for name in sorted(names(root)):
         with contextlib.suppress(Fault):  # deleted meanwhile, or nothing of ours
             place = Place(root, name)
             found.append(msgspec.structs.replace(state(place), owner=owner(place.path)))
     return found
+
+
+def names(root: str) -> list[str]:
+    """What is in the root directory: nothing, if no container was ever made there."""
+    try:
+        return os.listdir(root)
+    except FileNotFoundError:
+        return []
 
 
 def owner(path: str) -> str:

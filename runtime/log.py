@@ -9,13 +9,18 @@ import time
 
 import msgspec
 
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 # Set once, by the command line, as the log is the process's: file (absolute; empty for standard error), format, debug.
 _target = ["", "text", False]
 
 
 def to(file: str, form: str, *, debugging: bool) -> None:
-    """Where messages go from now on. `form` is text or json."""
-    _target[:] = [os.path.abspath(file) if file else "", form or "text", debugging]
+    """Where messages go from now on. `form` is text or json. Raises OSError if the file cannot be opened: whoever asks
+    for a log will look for the reason of a failure there, and nowhere else."""
+    _target[:] = ["", form or "text", debugging]
+    if file:
+        os.close(os.open(file, FLAGS, 0o644))
+        _target[0] = os.path.abspath(file)
 
 
 def debugging() -> bool:
@@ -51,7 +56,7 @@ def write(level: str, text: str) -> None:
     # A file name may have come in as any bytes; JSON is UTF-8.
     content = line(level, text.encode(errors="surrogateescape").decode(errors="replace"), str(form))
     try:
-        descriptor = os.open(str(file), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else 2
+        descriptor = os.open(str(file), FLAGS, 0o644) if file else 2
         try:
             os.write(descriptor, content)
         finally:

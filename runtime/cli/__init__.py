@@ -11,10 +11,12 @@ more than a whole container.
     making      create, run, exec: those that make a process
     living      start, kill, delete …: those for a container that is there
     documents   explain, spec, features
+    wording     what is said of an error
 """
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -32,9 +34,7 @@ def entry() -> NoReturn:
     """
     gc.disable()
     sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-    code = main(alone=True)
-    sys.stdout.flush()
-    os._exit(code)
+    os._exit(main(alone=True))
 
 
 def main(argv: Sequence[str] | None = None, *, alone: bool = False) -> int:
@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None, *, alone: bool = False) -> int:
         code = run(words)
         sys.stdout.flush()
         return code
+    except BrokenPipeError:  # who read has seen enough; it is what a shell says of a program that SIGPIPE ended
+        return 128 + signal.SIGPIPE
     except OSError as error:
         return complain(f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower())
     except KeyboardInterrupt:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def create(call: Call) -> int:
     from runtime.create import create
 
-    create(wanted(call))
+    asked = wanted(call)
+    adopt()
+    create(asked)
     return 0
 
 
@@ -27,6 +29,7 @@ def run_(call: Call) -> int:
     asked = wanted(call)
     place = Place(asked.root, asked.id)
     if call.given.on("detach"):
+        adopt()
         create(asked)
         try:
             lifecycle.start(place)
@@ -72,6 +75,7 @@ def exec_(call: Call) -> int:
         raise InvalidArgument("exec: process args cannot be empty")
     place = Place(call.root, given.words[0])
     if given.on("detach"):
+        adopt()
         join(place, asked)
         return 0
     from runtime.foreground import attended
@@ -80,10 +84,19 @@ def exec_(call: Call) -> int:
     return attended(terminal, lambda console: join(place, asked, console), lambda: None)
 
 
+def adopt() -> None:
+    """Be the parent of the new process until we end, and then it is our caller's: if it fails, we can reap it."""
+    from runtime.linux.prctl import set_child_subreaper
+
+    set_child_subreaper()
+
+
 def wanted(call: Call) -> "Wanted":
     from runtime.create import Wanted
 
     given = call.given
+    if os.geteuid() != 0:
+        raise InvalidArgument("to make a container takes root (and `explain` does not): there is no rootless mode")
     listening = activated()
     preserved = handed_over(listening + given.number("preserve-fds"), listening)
     asked = Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),

@@ -9,6 +9,7 @@ from runtime import log
 from runtime.cli import complain
 from runtime.cli.arguments import NO, Call, Flag, Flags, Parsed, absolute, help_text, parse
 from runtime.cli.flags import CREATE, EXEC, GLOBAL, HELP, RUN, UPDATE
+from runtime.cli.wording import named, one_line, unread
 from runtime.errors import Fault, InvalidArgument, Usage
 
 VERSION = "0.1.0"
@@ -72,10 +73,14 @@ def run(argv: Sequence[str]) -> int:
         name = before.words[0] if before.words else ""
         if before.on("version"):
             return version()
-        if before.on("help") or not before.words or before.words[0] == "help":
+        if name == "help" and len(before.words) > 1:
+            return verb(before._replace(words=[before.words[1], "--help"]))
+        if before.on("help") or name in ("", "help"):
             return overview()
         return verb(before)
     except (Fault, OSError) as error:
+        if isinstance(error, BrokenPipeError) and unread():
+            raise
         if log.debugging():
             import traceback
 
@@ -83,16 +88,6 @@ def run(argv: Sequence[str]) -> int:
         text = one_line(str(error) if isinstance(error, Fault) else named(error))
         log.error(text)
         return complain(text, FAILURE if name == "exec" and not isinstance(error, Usage) else 1)
-
-
-def one_line(text: str) -> str:
-    """Names come from others: what would end the line, or steer somebody's terminal, is shown instead of sent."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def named(error: OSError) -> str:
-    """What the kernel refused, and about which file."""
-    return f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower()
 
 
 def refuse(given: Parsed) -> None:
@@ -148,5 +143,7 @@ def version() -> int:
 
 def overview() -> int:
     print(help_text(f"{PROGRAM} [OPTIONS] COMMAND [ARGUMENTS]", "An OCI runtime that explains itself.",
-                    [(name, one.summary) for name, one in VERBS.items()], GLOBAL))
+                    [*((name, one.summary) for name, one in VERBS.items()),
+                     ("checkpoint, restore", "(not supported)"),
+                     ("help", "show this page, or that of a command")], GLOBAL))
     return 0

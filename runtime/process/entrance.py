@@ -16,7 +16,7 @@ standard stream is exchanged for one that has no power over the host's file), an
 import os
 import signal
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from select import POLLIN, poll
 from shlex import quote
 from typing import TYPE_CHECKING, ClassVar, NoReturn
@@ -97,6 +97,7 @@ class Enter(Step[Outside], frozen=True):
     def undo(self, at: Outside) -> None:
         end(at.pid)
         at.reap()
+        bury(at.pid)
 
 
 class EnterCgroup(Step[Outside], frozen=True):
@@ -146,24 +147,38 @@ def fork(at: Outside, opened: Callable[[], Callable[[], None]]) -> None:
     try:
         message = here.receive()
     except Fault:
-        end_late(here)
+        lost = end_late(here)
         at.reap()
+        bury(lost)
         raise
     assert isinstance(message, Pid), message
     at.pid = message.pid
 
 
-def end_late(channel: Channel) -> None:
+def end_late(channel: Channel) -> int:
     """End the process that said that it failed before the entrance said which one it is; the entrance still will,
 
-    unless it is the one that failed: then the channel is at its end.
+    unless it is the one that failed: then the channel is at its end. Returns the process, or 0.
     """
     try:
         message = channel.receive()
     except Disconnected:
-        return
-    if isinstance(message, Pid):
-        end(message.pid)
+        return 0
+    if not isinstance(message, Pid):
+        return 0
+    end(message.pid)
+    return message.pid
+
+
+def bury(pid: int) -> None:
+    """Reap a process that has ended, if it is ours: a subreaper adopted it when the entrance had gone.
+
+    As a zombie it would be left to whoever adopts it next, and until that one waits, its pid namespace cannot end: the
+    init, killed, waits for all others to be reaped, and is neither running nor gone (pid_namespaces(7)).
+    """
+    with suppress(ChildProcessError):
+        if pid:
+            os.waitpid(pid, os.WNOHANG)
 
 
 def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None]]) -> NoReturn:

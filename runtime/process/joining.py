@@ -6,7 +6,7 @@ from typing import ClassVar
 from runtime.errors import StepFailed
 from runtime.linux import namespaces as n
 from runtime.linux.namespaces import KINDS, become_its_root
-from runtime.process.entrance import end, fork
+from runtime.process.entrance import bury, end, fork
 from runtime.stage import Outside
 from runtime.state import start_time
 from runtime.step import Step
@@ -48,3 +48,4 @@ class Join(Step[Outside], frozen=True):
     def undo(self, at: Outside) -> None:
         end(at.pid)
         at.reap()
+        bury(at.pid)

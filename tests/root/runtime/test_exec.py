@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.linux.prctl import set_child_subreaper
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
 
 
@@ -102,3 +103,17 @@ def test_terminal(running: Runtime) -> None:
         os.close(master)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
     assert b"got word" in output
+
+
+@pytest.mark.parametrize("words", [("c", "/nonexistent"), ("--detach", "c", "/nonexistent"),
+                                   ("--detach", "--pid-file", "/nonexistent/pid", "c", "sleep", "99")])
+def test_one_that_fails_leaves_no_zombie(running: Runtime, words: tuple[str, ...]) -> None:
+    """As the caller may never wait for it, and then the container's killed init could not end."""
+    set_child_subreaper()
+    try:
+        done = running("exec", *words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert done.returncode == 255
+        with pytest.raises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+    finally:
+        set_child_subreaper(False)

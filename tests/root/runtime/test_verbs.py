@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from runtime.cli import main, preload
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
 
 QUIET: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # a container would hold a pipe open
@@ -242,4 +244,49 @@ def test_the_calls_of_conmon_and_containerds_shim(runtime: Runtime) -> None:
     runtime.await_status("stopped")
     runtime(*front, "delete", "--force", "c", check=True)
     runtime(*front, "delete", "--force", "c", check=True)
-    assert not log.exists()
+    assert not log.read_text()
+
+
+def test_nobody_reads_or_nothing_fits(runtime: Runtime) -> None:
+    """No traceback: silent as a program that SIGPIPE ended where nobody reads, one line where the disk is full."""
+    for words in (("list",), ("features",), ("--help",)):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = runtime(*words, stdout=writing)
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, ""), words
+        with Path("/dev/full").open("w") as full:
+            done = runtime(*words, stdout=full)
+        assert (done.returncode, done.stderr) == (1, "pydocker-runtime: no space left on device\n"), words
+
+
+def test_a_log_or_a_root_that_cannot_be(runtime: Runtime, tmp_path: Path) -> None:
+    """Said, and nothing is done: neither is the log silently dropped, nor is a root that is a file an empty one."""
+    runtime.configure("true")
+    done = runtime("--log", str(tmp_path / "no" / "log"), "run", "--bundle", str(runtime.bundle), "c")
+    assert (done.returncode, done.stderr) == (1, f"pydocker-runtime: {tmp_path}/no/log: no such file or directory\n")
+    (tmp_path / "file").touch()
+    done = runtime("--root", str(tmp_path / "file"), "list")
+    assert (done.returncode, done.stderr) == (1, f"pydocker-runtime: {tmp_path}/file: not a directory\n")
+    assert runtime("--root", str(tmp_path / "no"), "list", "--quiet", check=True).stdout == ""
+
+
+def test_who_is_not_root_is_told(runtime: Runtime) -> None:
+    """By a child that was root: not everybody may read the repository."""
+    preload()
+    for words in (("create", "c"), ("run", "c"), ("run", "--detach", "c")):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(writing, 2)
+            os.setresuid(65534, 65534, 65534)
+            os._exit(main(["--root", str(runtime.root), *words]))
+        os.close(writing)
+        with os.fdopen(reading) as told:
+            assert told.read().startswith("pydocker-runtime: to make a container takes root"), words
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1 and not runtime.root.exists()
+
+
+def test_help_of_a_command(runtime: Runtime) -> None:
+    assert runtime("help", "kill", check=True).stdout == runtime("kill", "--help", check=True).stdout
+    assert runtime("help", check=True).stdout == runtime("--help", check=True).stdout

@@ -1,0 +1,20 @@
+"""What is said of an error, and whether anybody listens."""
+
+from select import POLLERR, poll
+
+
+def one_line(text: str) -> str:
+    """Names come from others: what would end the line, or steer somebody's terminal, is shown instead of sent."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def unread() -> bool:
+    """Whether standard output is a pipe that nobody reads any more (poll(2))."""
+    output = poll()
+    output.register(1, 0)
+    return any(event & POLLERR for _, event in output.poll(0))
+
+
+def named(error: OSError) -> str:
+    """What the kernel refused, and about which file."""
+    return f"{error.filename + ': ' if isinstance(error.filename, str) else ''}{error.strerror}".lower()
