@@ -24,7 +24,7 @@ SYSTEMD = [ -d /run/systemd/system ] && [ "$(PREFIX)" = /usr/local ]
 PACKAGES := ca-certificates gcc libc6-dev libcap-dev libseccomp2 python3-dev python3-venv iproute2 nftables busybox-static
 # What the tests run against. One that a distribution does not have costs the tests that need it, which say so.
 DOCKER = $(shell apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || echo docker.io)
-TEST_PACKAGES = $(DOCKER) runc docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr crun \
+TEST_PACKAGES = $(DOCKER) runc docker-registry skopeo umoci debootstrap apache2-utils vagrant tmux strace attr procps crun \
     docker.io podman netavark tini containerd
 
 # Docker's and podman's default seccomp profile, as a file.
