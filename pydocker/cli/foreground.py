@@ -81,18 +81,20 @@ def follow_size(session: Session, resize: Resize) -> ExitStack:
     stack = ExitStack()
     if terminal.size(session.stdout) is not None:
         stack.enter_context(terminal.handled([signal.SIGWINCH], lambda number: _tell_size(session, resize)))
-        _tell_size(session, resize, attempts=5)
+        _tell_size(session, resize)
     return stack
 
 
-def _tell_size(session: Session, resize: Resize, attempts: int = 1) -> None:
-    size = terminal.size(session.stdout)
-    if size is None:
-        return
-    for attempt in range(attempts):
+def _tell_size(session: Session, resize: Resize) -> None:
+    """Tell the size until it is the one that was told last: a change may come while an older one is on its way."""
+    told = None
+    for attempt in range(5):
+        size = terminal.size(session.stdout)
+        if size in (None, told):
+            return
         try:
             resize(size.height, size.width)
-            return
+            told = size
         except ApiError:
             # Its process is not there yet (an exec session answers before it runs), or not there any more: a size
             # then means nothing. Docker's client tries a few times too.

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from tests.root.cli.dockerd import Dockerd
-from tests.root.judges.engines import Island, Judge, remove_cgroups
+from tests.root.judges.engines import Island, Judge, make_cgroups, remove_cgroups
 
 # dockerd's own runc is `runc`; the resource limits that it may not raise here are the session's.
 OPTIONS = ("--userland-proxy=false", "--ip-forward=false", "--ip6tables=false", "--default-ulimit", "nofile=1024:1024")
@@ -15,6 +15,7 @@ class Docker:
 
     def __init__(self, root: Path, island: Island, cgroup_parent: str, launcher: Path, *options: str) -> None:
         self._parent = f"{cgroup_parent}/{root.name}"
+        make_cgroups(self._parent)
         tini = shutil.which("tini-static")  # --init's: the images here have no libraries
         init = ("--init-path", tini) if tini else ()
         self._daemon = Dockerd(root, ("--add-runtime", f"pydocker={launcher}", "--cgroup-parent", self._parent, *init,

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import leaks
 from tests.engine import CHECKOUT, Result
 from tests.root.cli.terminals import Terminal
 
@@ -115,6 +116,12 @@ def eventually(condition: Callable[[], bool], patience: float = PATIENCE) -> Non
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.05)
+
+
+def make_cgroups(path: str) -> None:
+    """The cgroup below which an engine's containers will be, before a test that would seem to leave it behind."""
+    for hierarchy in leaks.hierarchies():
+        os.makedirs(f"{hierarchy}{path}", exist_ok=True)
 
 
 def remove_cgroups(word: str) -> None:
