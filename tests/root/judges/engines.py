@@ -119,9 +119,12 @@ def eventually(condition: Callable[[], bool], patience: float = PATIENCE) -> Non
 
 
 def make_cgroups(path: str) -> None:
-    """The cgroup below which an engine's containers will be, before a test that would seem to leave it behind."""
+    """The cgroup below which an engine's containers will be, before a test that would seem to leave it behind.
+
+    One that is empty may be removed by whoever tidies up: so there is another in it.
+    """
     for hierarchy in leaks.hierarchies():
-        os.makedirs(f"{hierarchy}{path}", exist_ok=True)
+        os.makedirs(f"{hierarchy}{path}/stays", exist_ok=True)
 
 
 def remove_cgroups(word: str) -> None:
