@@ -28,7 +28,7 @@ def test_no_descriptor_leaks_into_a_created_container(runtime: Runtime) -> None:
 
 def test_no_descriptor_leaks_into_the_program(runtime: Runtime) -> None:
     runtime.configure("sh", "-c", "ls /proc/self/fd; echo and; ls /proc/1/fd; echo end")
-    # `ls` has the standard three, and one for the directory. (No pipes: the shell would have their ends for a moment; it becomes its last command.)
+    # `ls` has one more, for the directory. (The shell holds no pipes, and does not become its last command.)
     assert runtime.run().stdout.split() == ["0", "1", "2", "3", "and", "0", "1", "2", "end"]
 
 
