@@ -1,10 +1,11 @@
 """dockerd in an island: its bridges, its firewall's chains and its overlay networks end with it."""
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from tests.root.cli.dockerd import Dockerd
-from tests.root.judges.engines import Island, Judge, make_cgroups, remove_cgroups
+from tests.root.judges.engines import Island, Judge, remove_cgroups
 
 # dockerd's own runc is `runc`; the resource limits that it may not raise here are the session's.
 OPTIONS = ("--userland-proxy=false", "--ip-forward=false", "--ip6tables=false", "--default-ulimit", "nofile=1024:1024")
@@ -15,7 +16,6 @@ class Docker:
 
     def __init__(self, root: Path, island: Island, cgroup_parent: str, launcher: Path, *options: str) -> None:
         self._parent = f"{cgroup_parent}/{root.name}"
-        make_cgroups(self._parent)
         tini = shutil.which("tini-static")  # --init's: the images here have no libraries
         init = ("--init-path", tini) if tini else ()
         self._daemon = Dockerd(root, ("--add-runtime", f"pydocker={launcher}", "--cgroup-parent", self._parent, *init,
@@ -38,6 +38,8 @@ class Docker:
 
     def clear(self) -> None:
         self._daemon.clear()
+        with suppress(OSError):  # a container's own is not gone yet: the leak check waits for that
+            remove_cgroups(self._parent)
 
     def close(self) -> None:
         self._daemon.stop()

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import leaks
 from tests.engine import CHECKOUT, Result
 from tests.root.cli.terminals import Terminal
 
@@ -116,15 +115,6 @@ def eventually(condition: Callable[[], bool], patience: float = PATIENCE) -> Non
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"
         time.sleep(0.05)
-
-
-def make_cgroups(path: str) -> None:
-    """The cgroup below which an engine's containers will be, before a test that would seem to leave it behind.
-
-    One that is empty may be removed by whoever tidies up: so there is another in it.
-    """
-    for hierarchy in leaks.hierarchies():
-        os.makedirs(f"{hierarchy}{path}/stays", exist_ok=True)
 
 
 def remove_cgroups(word: str) -> None:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tests.engine import busybox_archive
-from tests.root.judges.engines import Island, Judge, make_cgroups, remove_cgroups, unmount_below
+from tests.root.judges.engines import Island, Judge, remove_cgroups, unmount_below
 
 # Not above what this session may have; no systemd needed; locks that are files, as those in shared memory have one
 # name on the whole machine.
@@ -39,7 +39,6 @@ class Podman:
         self._command = (*island.enter, "podman", "--root", str(root / "root"), "--runroot", str(root / "run"),
                          "--tmpdir", str(root / "tmp"))
         self._parent = f"{cgroup_parent}/{root.name}"
-        make_cgroups(self._parent)
         # The ids that --userns=auto takes from: this machine's own file is not ours to change.
         (root / "ids").write_text("containers:300000:100000\n")
         for path in SUBORDINATE:
