@@ -18,7 +18,7 @@ SECCOMP = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_6
            "syscalls": [{"names": ["chdir"], "action": "SCMP_ACT_ERRNO"}]}
 PROCESS = {"process__rlimits": [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": 64}], "process__oomScoreAdj": 10,
            "process__noNewPrivileges": True, "process__scheduler": {"policy": "SCHED_BATCH", "nice": 19},
-           "process__ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4}, "process__cwd": "/work/deep"}
+           "process__ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 4}, "process__cwd": "/srv/deep"}
 RICH = {
     **PROCESS, "process__terminal": True, "domainname": "example", "root__readonly": True,
     "hooks": {"prestart": HOOK, "createRuntime": HOOK, "createContainer": HOOK,

@@ -108,8 +108,8 @@ def files_that_runtimes_write(ground: Ground, times: int) -> str:
         for name in (".krun_config.json", "dev/null", "dev/zero", "dev/console", "dev/ptmx", "dev/fd", "dev/stdin",
                      "run/.containerenv", "etc/hosts", "etc/resolv.conf", "etc/hostname", ".dockerenv"):
             (box.rootfs / name).symlink_to(f"{prefix}{ground.canary}/secret")
-        (box.rootfs / "work").symlink_to(f"{prefix}{ground.canary}/new")
-        box.process["cwd"] = "/work/deep"
+        (box.rootfs / "srv").symlink_to(f"{prefix}{ground.canary}/new")
+        box.process["cwd"] = "/srv/deep"
         box.drop("/dev")
         (ground.volume() / "hosts").write_text("hosts\n")
         for name in ("hosts", "resolv.conf", "hostname"):
