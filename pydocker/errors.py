@@ -3,6 +3,7 @@
     PydockerError                    500   the engine's own trouble
     ├── InvalidParameter             400   what was asked makes no sense
     ├── Unauthorized                 401   the registry wants other credentials
+    ├── Forbidden                    403   it may not be changed: it is read-only
     ├── NotFound                     404   the thing that was named is not there
     ├── Conflict                     409   it is there, but in the way, or in the wrong state
     ├── NotModified                  304   it is already so
@@ -13,11 +14,19 @@ A message is lower case, without a final period, and names the object and the ca
 Docker's own wording wherever Docker has one. `status` is the Engine API's HTTP status for it.
 """
 
+import re
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+
 
 class PydockerError(Exception):
     """Any failure that a person should see as one line."""
 
     status = 500
+
+    def __str__(self) -> str:
+        """A file's name may be no UTF-8, which JSON cannot say, nor a terminal show: Go writes U+FFFD, too."""
+        return _NO_TEXT.sub("\ufffd", super().__str__())
 
 
 class InvalidParameter(PydockerError):
@@ -30,6 +39,12 @@ class Unauthorized(PydockerError):
     """Credentials are missing or refused."""
 
     status = 401
+
+
+class Forbidden(PydockerError):
+    """What is to be changed is read-only."""
+
+    status = 403
 
 
 class NotFound(PydockerError):

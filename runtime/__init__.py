@@ -20,6 +20,7 @@ steps, and why in this order), `step` (what a step is), `process/entrance` (the 
     rootfs/, process/, hooks/, cgroups/                       the steps themselves
     stage, sync  what exists only while a plan runs; how the two processes talk
     lifecycle, join, joining, pause, ps, events, update       what is done with a container that is there
+    notify       how the program says to systemd that it is ready
     explain, script, trace                                    the plan printed, as a script, as it runs
     linux/       one thin wrapper for each system call
 """

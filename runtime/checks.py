@@ -4,6 +4,8 @@ Each check is one row: a field's JSON path, and the words about what is wrong wi
 not support is refused by name; nothing is silently ignored.
 """
 
+import re
+import resource
 from collections.abc import Iterator
 
 from runtime.errors import InvalidSpec
@@ -11,6 +13,8 @@ from runtime.linux.capabilities import NUMBERS
 from runtime.machine import Machine
 from runtime.process.limits import LIMITS
 from runtime.spec import Linux, Process, Spec
+from runtime.spec.codec import one_line
+from runtime.spec.resources import LinuxResources
 
 Complaint = tuple[str, str]  # JSON path, words
 
@@ -33,11 +37,15 @@ def check_process(process: Process, machine: Machine) -> None:
 
 def raise_first(found: Iterator[Complaint], name: str) -> None:
     for path, words in found:
-        raise InvalidSpec(f"{name}: {words} - at `{path}`")
+        raise InvalidSpec(one_line(f"{name}: {words} - at `{path}`"))
 
 
 def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
     """All that is wrong with a container's specification."""
+    if not re.match(r"1\.\d+\.\d+", spec.oci_version, re.ASCII):
+        yield "$.ociVersion", f"unsupported version {spec.oci_version[:80]!r} of the specification: expected 1.x.y"
+    if "" in spec.annotations:
+        yield "$.annotations", "the key of an annotation must not be empty"
     if spec.process is None:
         yield "$.process", "object missing required field `process`"
     else:
@@ -48,6 +56,7 @@ def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
         yield "$.linux", "only Linux containers are supported, and this object says how they are to be"
     yield from of_namespaces(spec)
     yield from of_sysctls(spec)
+    yield from of_memory(spec.linux.resources if spec.linux else None)
     yield from of_confinement(spec, machine)
     yield from of_hooks(spec)
     yield from unsupported(spec)
@@ -120,6 +129,8 @@ def of_namespaces(spec: Spec) -> Iterator[Complaint]:
     for field, value in (("hostname", spec.hostname), ("domainname", spec.domainname)):
         if value and "uts" not in kinds:
             yield f"$.{field}", f"unable to set {field} without a private UTS namespace"
+        if len(value.encode(errors="surrogateescape")) > LONGEST_NAME:
+            yield f"$.{field}", f"longer than the {LONGEST_NAME} bytes that the kernel takes"
 
 
 def of_users(linux: Linux, process: Process | None) -> Iterator[Complaint]:
@@ -142,6 +153,8 @@ def of_users(linux: Linux, process: Process | None) -> Iterator[Complaint]:
             yield f"$.process.user.{name}", f"{name} {id} is not mapped in the user namespace"
 
 
+LONGEST_NAME = 64  # bytes: uname(2)
+LEAST = 768  # pages of memory
 CLOCKS = ("monotonic", "boottime")
 
 
@@ -191,6 +204,26 @@ def of_hooks(spec: Spec) -> Iterator[Complaint]:
             for place, line in enumerate(hook.env):
                 if line.find("=") < 1:
                     yield f"{at}.env[{place}]", "expected NAME=value"
+
+
+def of_memory(resources: LinuxResources | None) -> Iterator[Complaint]:
+    """Not so little that `create` succeeds and the kernel kills the container when it starts.
+
+    To become even a small static program takes some 120 pages, of mounts, page tables, stack. Our own init needs some
+    450 in its cgroup of version 2, which counts from its first copied page on; and each processor that it runs on may
+    charge 64 pages in advance, and may give them back too late (MEMCG_CHARGE_BATCH, mm/memcontrol.c of the kernel).
+    (runc refuses what is below 512 pages.)
+    """
+    if resources is None:
+        return
+    least = LEAST * resource.getpagesize()
+    memory = resources.memory.limit if resources.memory else None
+    word = resources.unified.get("memory.max", "").strip()
+    own = int(word) if word.isascii() and word.isdigit() and len(word) < 20 else None
+    for path, limit in (("memory.limit", memory), ("unified['memory.max']", own)):
+        if limit and 0 < limit < least:
+            yield (f"$.linux.resources.{path}",
+                   f"unable to set memory limit to {limit}: a container needs at least {least}")
 
 
 def of_confinement(spec: Spec, machine: Machine) -> Iterator[Complaint]:

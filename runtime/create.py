@@ -12,19 +12,19 @@ If anything fails, what was done is undone in reverse order, and the error says 
 import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import msgspec
 
 from runtime import log
 from runtime.checks import check
-from runtime.errors import InvalidSpec, StepFailed
+from runtime.errors import Fault, InvalidSpec, StepFailed
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import maps_at
 from runtime.linux.namespaces import KINDS
 from runtime.machine import look
 from runtime.mounting import mapped
-from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
+from runtime.outside import console_for, go, opened, outcome, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import told
 from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
@@ -50,6 +50,7 @@ class Wanted(msgspec.Struct, frozen=True):
     trace: str = ""
     pivot: bool = True
     systemd: bool = False
+    notify: str = ""  # the socket of whoever wants to hear that the program is ready
 
 
 def bundle_spec(bundle: str) -> Spec:
@@ -91,10 +92,20 @@ def decided(wanted: Wanted) -> tuple[Spec, Container, Plan]:
     machine = look(mapped=mapped(spec))
     check(spec, machine)
     container = placed(spec, wanted, place)
-    decision = plan(spec, container, machine)
+    decision = plan(with_socket(spec, wanted, place), container, machine)
     for warning in decision.warnings:
         log.warning(warning)
     return spec, container, decision
+
+
+def rehearse() -> None:
+    """Decide on some plan: what is learnt at a first use (types by msgspec, code by Python) is there for all forks."""
+    from runtime.spec.starter import starter
+
+    spec, machine = decode(msgspec.json.encode(starter(OCI_VERSION))), look()
+    with suppress(Fault):  # a host on which there can be no container will say so when there is to be one
+        check(spec, machine)
+        plan(spec, Container(id="c", rootfs="/c", bundle="/b", fifo="/r/c/fifo", cgroup_path="/c"), machine)
 
 
 def create(wanted: Wanted, console: int = -1) -> Record:
@@ -126,10 +137,13 @@ def create(wanted: Wanted, console: int = -1) -> Record:
                         keyring=f"_ses.{wanted.id}" if wanted.keyring else "", hooks=later(spec.hooks), making=True,
                         seccomp=spec.linux.seccomp, personality=spec.linux.personality)
         place.write(record)
+        if wanted.notify:
+            os.mkdir(place.notify, 0o755)
         os.mkfifo(place.fifo, 0o600)
         if spec.hooks and spec.hooks.start_container:
             os.mkfifo(place.answer, 0o600)
         at = stage(decision, console, wanted.preserved, trace)
+        at.lost = lambda: outcome(container.cgroup_path, systemd=wanted.systemd)
         at.remember = lambda: place.write(alive(record, spec, at.pid))
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
@@ -141,6 +155,15 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         go(at)
         undo.pop_all()
     return record
+
+
+def with_socket(spec: Spec, wanted: Wanted, place: Place) -> Spec:
+    """With a place to say "ready" to, where somebody listens."""
+    if not wanted.notify:
+        return spec
+    from runtime.notify import mounted
+
+    return mounted(spec, place)
 
 
 def alive(record: Record, spec: Spec, pid: int) -> Record:

@@ -4,7 +4,7 @@ the plan."""
 from collections.abc import Iterator
 
 from runtime.mounting import rows
-from runtime.process.entrance import Enter
+from runtime.process.entrance import Clone, Enter
 from runtime.process.names import LoopbackUp
 from runtime.spec import Linux, NamespaceType
 from runtime.stage import Inside, Outside
@@ -21,12 +21,14 @@ def user_namespace(linux: Linux) -> Iterator[Step[Outside]]:
                    NewUserNamespace(rows(linux.uid_mappings), rows(linux.gid_mappings)))
 
 
-def enter(linux: Linux) -> Enter:
-    """New namespaces and joined ones. Only the cgroup namespace has to wait (NewCgroupNamespace)."""
+def enter(linux: Linux, cgroup: str, *, once: bool) -> Enter:
+    """New namespaces and joined ones, by one fork or by two. `cgroup`: where of v2's hierarchy the process is made."""
     others = [one for one in linux.namespaces if one.type is not NamespaceType.USER]
-    return Enter(new=tuple(one.type.value for one in others if not one.path),
-                 joined=tuple((one.type.value, one.path) for one in others if one.path),
-                 user=len(others) < len(linux.namespaces),
+    new = tuple(one.type.value for one in others if not one.path)
+    joined = tuple((one.type.value, one.path) for one in others if one.path)
+    if once:
+        return Clone(new=new, joined=joined, cgroup=cgroup)
+    return Enter(new=new, joined=joined, user=len(others) < len(linux.namespaces),
                  offsets=tuple((clock, offset.secs, offset.nanosecs) for clock, offset in linux.time_offsets.items()))
 
 

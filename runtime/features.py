@@ -9,6 +9,7 @@ from typing import Any
 from runtime import log
 from runtime.cgroups import Layout
 from runtime.cgroups.cgroup import DELEGATED
+from runtime.cgroups.properties import PREFIX
 from runtime.checks import complaints
 from runtime.hooks import KINDS as HOOKS
 from runtime.linux.capabilities import NAMES
@@ -52,6 +53,7 @@ def features(version: str, *, systemd: bool) -> dict[str, Any]:
             "intelRdt": {"enabled": accepts(intel_rdt=LinuxIntelRdt(clos_id="a"))},
             "mountExtensions": {"idmap": {"enabled": recognised("idmap")}},
         },
+        "potentiallyUnsafeConfigAnnotations": [PREFIX],
         "annotations": {"org.pydocker.runtime.version": version,
                         "org.opencontainers.runc.checkpoint.enabled": "false"},
     }

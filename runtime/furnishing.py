@@ -4,7 +4,7 @@ of the plan."""
 from collections.abc import Iterator
 
 from runtime.errors import InvalidSpec
-from runtime.process.terminal import OpenTerminal, OwnOutputs, UseTerminal
+from runtime.process.session import OwnOutputs
 from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.root import PivotRoot
 from runtime.spec import Linux, NamespaceType, Process, Spec
@@ -36,6 +36,8 @@ def terminal(process: Process, *, console: bool = True, mapped: bool = False) ->
         if process.user.uid or mapped:
             yield OwnOutputs(process.user.uid)
         return
+    from runtime.process.terminal import OpenTerminal, UseTerminal
+
     size = process.console_size
     yield OpenTerminal(size.height if size else 0, size.width if size else 0, process.user.uid)
     if console:

@@ -15,7 +15,7 @@ from runtime.joining import exec_plan
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import parse
 from runtime.machine import look
-from runtime.outside import console_for, go, opened, ready, stage, write_pid_file
+from runtime.outside import console_for, go, opened, outcome, ready, stage, write_pid_file
 from runtime.spec import LinuxCapabilities, Process, Status, User, decode_process
 from runtime.state import Place, Record, status
 from runtime.step import apply
@@ -62,6 +62,7 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     for warning in decision.warnings:
         log.warning(warning)
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)
+    at.lost = lambda: outcome(record.cgroup_path, systemd=record.systemd, alone=False)
     with ExitStack() as undo:
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)

@@ -20,12 +20,12 @@ from runtime.furnishing import terminal
 from runtime.linux.idmaps import Map
 from runtime.machine import Machine
 from runtime.plan import Plan, divided
-from runtime.process.entrance import EnterCgroup
+from runtime.process.entrance import MoveIntoCgroup
 from runtime.process.joining import Join
 from runtime.process.limits import SetUmask
 from runtime.process.names import SessionKeyring
 from runtime.process.program import CloseOnExecute, Execute, WaitForGo
-from runtime.process.terminal import NewSession
+from runtime.process.session import NewSession
 from runtime.rootfs.root import UseRoot
 from runtime.spec import LinuxPersonality, LinuxSeccomp, Process, State
 
@@ -60,6 +60,6 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     )
     there = divided(inside, mapped=mapped, uids=uids)
     outside = (*filtering.before, Join(pid, start_time, kinds), *there.outside,
-               *oom_score(process), *first, EnterCgroup(cgroup, beside=pid), *last,
+               *oom_score(process), *first, MoveIntoCgroup(cgroup, beside=pid), *last,
                *priorities(process), *filtering.outside)
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))

@@ -18,7 +18,7 @@ import msgspec
 
 from runtime.linux import idmaps
 from runtime.process.limits import SetLimit
-from runtime.process.terminal import OwnOutputs
+from runtime.process.session import OwnOutputs
 from runtime.process.users import SetLimitOf
 from runtime.rootfs.devices import DeviceNode
 from runtime.rootfs.mounts import BindMount

@@ -45,6 +45,16 @@ def start(place: Place) -> None:
                      else "cannot start a container that is being created")
 
 
+def start_telling(place: Place, host: str, *, staying: bool = False) -> None:
+    """`start`, and tell whoever has the socket `host` when the program is ready: see `notify.begin`."""
+    if not host:
+        start(place)
+        return
+    from runtime.notify import begin
+
+    begin(place, lambda: start(place), host, staying=staying)
+
+
 def listen(fifo: str) -> int:
     """Where init tells how the startContainer hooks went; -1 where there are none."""
     try:

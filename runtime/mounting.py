@@ -88,6 +88,8 @@ def filesystem(number: int, mount: Mount, path: str, options: Options) -> Iterat
     """A new file system. A tmpfs becomes read-only at the end, as mount points may have to be made in it."""
     if not mount.type:
         raise InvalidSpec(f"config.json: a mount that is no bind mount needs a type - at `$.mounts[{number}].type`")
+    if mount.type == "tmpfs" and path in ("/proc", "/sys"):  # where anybody could write what is trusted (as in `bind`)
+        raise InvalidSpec(f"config.json: tmpfs cannot be mounted on {path} - at `$.mounts[{number}]`")
     # Nothing is mounted below a new file system: what is for all below is for itself.
     attributes = options.attributes.adding(options.below.set, options.below.clear)
     late = mount.type == "tmpfs" and attributes.set & m.MOUNT_ATTR_RDONLY

@@ -3,13 +3,12 @@
 import os
 from typing import TYPE_CHECKING, NoReturn
 
-from runtime import init
-from runtime.errors import InvalidArgument
-from runtime.linux.sockets import connect
+from runtime import cgroups, init
+from runtime.errors import Fault, InvalidArgument
 from runtime.plan import Plan
 from runtime.spec import Process
 from runtime.stage import Inside, Outside
-from runtime.sync import Go, Ready
+from runtime.sync import EARLY, Go, Ready
 
 if TYPE_CHECKING:
     from runtime.trace import Trace
@@ -21,7 +20,11 @@ def console_for(process: Process, path: str, console: int) -> int:
         raise InvalidArgument("cannot allocate tty if the container is detached without setting console socket")
     if path and not process.terminal:
         raise InvalidArgument("cannot use console socket if the container has no terminal")
-    return connect(path) if path else console
+    if not path:
+        return console
+    from runtime.linux.sockets import connect
+
+    return connect(path)
 
 
 def stage(plan: Plan, console: int, preserved: int, trace: "Trace | None" = None) -> Outside:
@@ -53,6 +56,20 @@ def ready(at: Outside) -> None:
     assert at.channel is not None
     message = at.channel.receive()
     assert isinstance(message, Ready), message
+
+
+def outcome(path: str, *, systemd: bool, alone: bool = True) -> str:
+    """Why the process ended before it was ready. The kernel counts whom it kills for want of memory in a cgroup.
+
+    In one that is new, that was ours (the words are runc's); in one where others live, it may have been.
+    """
+    try:
+        kills = cgroups.open(path, systemd=systemd).oom_kills()
+    except Fault:  # there is none yet
+        return EARLY
+    if not kills:
+        return EARLY
+    return "container init was OOM-killed (memory limit too low?)" if alone else f"{EARLY} (possibly OOM-killed)"
 
 
 def go(at: Outside) -> None:

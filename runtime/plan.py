@@ -5,8 +5,8 @@
 
     outside   make the cgroup, set its limits          before there is anything to limit
               fork into new namespaces                 the process is there, and has nothing yet
-              move it into the cgroup                  while it works on the following:
-    inside    limits that need root's privileges, session, network, propagation of mounts
+    inside    enter the cgroup                         from now on it is counted
+              limits that need root's privileges, session, network, propagation of mounts
               the root file system, and all mounts below it, in the order of config.json
               devices, terminal, read-only and masked paths
               pivot_root                               now the host's files are gone
@@ -36,11 +36,11 @@ from runtime.furnishing import change_root, devices, propagation, terminal
 from runtime.linux.idmaps import Map
 from runtime.machine import Machine
 from runtime.mounting import READ_ONLY, all_mounts, rows
-from runtime.process.entrance import EnterCgroup
+from runtime.process.entrance import EnterCgroup, MoveIntoCgroup
 from runtime.process.limits import SetUmask
 from runtime.process.names import Domainname, Hostname, SessionKeyring, Sysctl
 from runtime.process.program import CloseOnExecute, Execute, OpenFifo, WaitForStart
-from runtime.process.terminal import NewSession
+from runtime.process.session import NewSession
 from runtime.rootfs.cgroupfs import owner
 from runtime.rootfs.masks import MaskPath, ReadonlyPath
 from runtime.rootfs.mounts import BindMount
@@ -121,24 +121,42 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
     there = possible(inside, spec.linux, container.shelf)
+    priority = tuple(priorities(spec.process))
+    once = at_once(spec.linux, there)
+    # Not if systemd does it, or if it has to be there before something is set from outside.
+    itself = once and not cgroup.scope and not priority
     outside: tuple[Step[Any], ...] = (
         *filtering.before,
         *cgroup.before(spec.linux.resources),
         *user_namespace(spec.linux),
-        enter(spec.linux),
+        enter(spec.linux, cgroup.second.directory if itself and cgroup.second else "", once=once),
         *there.outside,
         *oom_score(spec.process),
         *cgroup.around(container.id, spec.linux.resources, spec.annotations),
         *cgroup.given_to(owner(spec)),
-        EnterCgroup(cgroup),
-        *priorities(spec.process),
+        *([] if itself else [MoveIntoCgroup(cgroup)]),
+        *priority,
         *hooks.outside,
         *filtering.outside,
     )
-    leaving = (OpenFifo(container.fifo), *hooks.leaving, *there.leaving)
+    leaving = (*([entered(cgroup)] if itself else []), OpenFifo(container.fifo), *hooks.leaving, *there.leaving)
     return Plan(outside, there.inside, cgroup.freezer_file,
                 (*cgroup.ignored(spec.linux.resources or LinuxResources()), *doubts(spec.process, machine)),
                 hooks.later, leaving)
+
+
+def at_once(linux: Linux, there: Plan) -> bool:
+    """Whether one fork is enough (`process.entrance`). In a new time namespace, too, is only the next child, after its
+    clocks are set; and who owns an idmapped mount's ids is a child, whose number the host's /proc has to know."""
+    return not there.leaving and not any(
+        one.type in (NamespaceType.USER, NamespaceType.TIME) or (one.type is NamespaceType.PID and one.path)
+        for one in linux.namespaces)
+
+
+def entered(cgroup: cgroups.Cgroup) -> EnterCgroup:
+    """The step by which the process enters its cgroup itself."""
+    return EnterCgroup(tuple(branch.directory for branch in cgroup.first),
+                       cgroup.second.directory if cgroup.second else "")
 
 
 def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, machine: Machine,

@@ -23,7 +23,7 @@ from runtime.cgroups.steps import MakeCgroup, braces
 from runtime.hooks.meeting import AwaitMounts, LetGoOn
 from runtime.hooks.steps import ContainerHook, LaterHook, RuntimeHook
 from runtime.plan import Plan
-from runtime.process.entrance import Enter
+from runtime.process.entrance import Enter, EnterCgroup
 from runtime.process.names import Domainname, Hostname
 from runtime.process.program import Execute, FindHome, WorkingDirectory
 from runtime.process.users import NewUserNamespace, OpenUserNamespace
@@ -102,15 +102,18 @@ def script(plan: Plan) -> str:
     own = tuple(step for step in after if not isinstance(step, BY_OTHERS))
     users = tuple(step for step in before if isinstance(step, NewUserNamespace | OpenUserNamespace))
     host = tuple(step for step in before if step not in users)
+    # This shell stays outside, and ends what is in the cgroup; the process in the new namespaces is what enters it.
+    counted = tuple(step for step in plan.leaving if isinstance(step, EnterCgroup))
+    rest = tuple(step for step in plan.leaving if step not in counted)
     # A process in another user namespace may no longer write to the host's files: so it does before.
-    entering: Steps = (enter,) if enter.user else (enter, *own)
+    entering: Steps = (enter,) if enter.user else (enter, *counted, *own)
     _, *stages = split((*entering, *ordered(plan.inside)))
     texts = [stage(name(began), began, steps, following) for began, steps, following in joined(stages)]
     if enter.user:
-        texts.append(leaving((*own, *plan.leaving, *users), enter))
+        texts.append(leaving((*own, *rest, *users), enter))
         last = LEAVE
     else:
-        host = (*host, *plan.leaving)
+        host = (*host, *rest)
         last = started(enter, wait=True)
     meeting = MEETING if hooks or enter.user else ""
     return "\n".join(filter(None, (

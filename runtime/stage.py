@@ -14,7 +14,7 @@ import msgspec
 
 from runtime.state import start_time
 from runtime.step import Step
-from runtime.sync import Attached, Channel
+from runtime.sync import EARLY, Attached, Channel
 
 if TYPE_CHECKING:
     from runtime.trace import Trace
@@ -61,6 +61,7 @@ class Outside:
         self.console_socket = -1
         self.filter = b""  # the seccomp program
         self.trace: Trace | None = None
+        self.lost: Callable[[], str] = lambda: EARLY  # why the process ended before it was ready, if it did not say so
         self.remember: Callable[[], None] = lambda: None  # writes the pid to state.json
         self.user_namespace = -1  # the container's, made or opened
         self.keep: tuple[int, ...] = ()  # descriptors that the program inherits (--preserve-fds)

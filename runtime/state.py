@@ -25,6 +25,7 @@ from runtime.spec import (
 from runtime.spec.resources import LinuxResources
 from runtime.spec.values import Document
 
+MOST = 128 << 20  # bytes of state.json: it repeats what config.json, of up to 64 MiB, says of the process
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}")
 
 
@@ -86,6 +87,11 @@ class Place:
         return os.path.join(self.path, "answer.fifo")
 
     @property
+    def notify(self) -> str:
+        """The directory of the socket on which the program says that it is ready, where somebody wants to know."""
+        return os.path.join(self.path, "notify")
+
+    @property
     def filters(self) -> str:
         """Compiled seccomp filters, of all containers; @ is in no container's id."""
         return os.path.join(os.path.dirname(self.path), "@seccomp")
@@ -118,7 +124,7 @@ class Place:
     def record(self) -> Record:
         """Raises NoSuchContainer."""
         try:
-            content = read(self.file)
+            content = read(self.file, MOST)
         except FileNotFoundError as error:
             raise NoSuchContainer(self.id) from error
         try:
@@ -129,8 +135,10 @@ class Place:
     def remove(self) -> None:
         """Forget the container. Nothing to do where somebody else did so."""
         try:
-            for name in os.listdir(self.path):
-                os.unlink(os.path.join(self.path, name))
+            names = os.listdir(self.path)
+            below = [f"notify/{name}" for name in (os.listdir(self.notify) if "notify" in names else ())]
+            for name in (*below, *names):
+                (os.rmdir if name == "notify" else os.unlink)(os.path.join(self.path, name))
             os.rmdir(self.path)
         except FileNotFoundError:
             return

@@ -76,3 +76,11 @@ def apply(steps: Iterable[Step[Stage]], at: Stage, trace: Doing | None = None) -
                 trace.apply(step, at)
                 undo.callback(trace.undo, step, at)
         return undo.pop_all()
+
+
+def undoing(steps: Iterable[Step[Stage]], at: Stage) -> ExitStack:
+    """What `apply` returns, for steps that another process has applied."""
+    undo = ExitStack()
+    for step in steps:
+        undo.callback(step.undo, at)
+    return undo

@@ -19,6 +19,7 @@ container behind. A user namespace needs no word: it is made, with its maps, bef
 """
 
 import os
+from collections.abc import Callable
 
 import msgspec
 
@@ -74,16 +75,20 @@ _decoder = msgspec.json.Decoder(Message)
 _encoder = msgspec.json.Encoder()
 
 
+EARLY = "the process ended before it was ready"
+
+
 class Disconnected(StepFailed):
     """The other side closed the channel, or died."""
 
 
 class Channel:
-    """One side's two ends: reads complete lines, writes complete lines."""
+    """One side's two ends: reads complete lines, writes complete lines. `lost` says why there will be no more."""
 
     def __init__(self, reading: int, writing: int) -> None:
         self.reading = reading
         self.writing = writing
+        self.lost: Callable[[], str] = lambda: EARLY
         self._pending = b""
 
     def send(self, message: Message) -> None:
@@ -100,7 +105,7 @@ class Channel:
         while b"\n" not in self._pending:
             piece = os.read(self.reading, 1 << 16)
             if not piece:
-                raise Disconnected("the process ended before it was ready")
+                raise Disconnected(self.lost())
             self._pending += piece
         line, self._pending = self._pending.split(b"\n", 1)
         message: Message = _decoder.decode(line)

@@ -16,18 +16,51 @@ import hypothesis
 import pytest
 
 from tests import leaks
+from tests.engine import compile_command
 
 TOKEN = f"pydocker-test-{uuid.uuid4().hex[:8]}"
 
 # Inherited by everything that a test starts, so that the leak check knows its own (each xdist worker has its own).
 os.environ[leaks.MARKER] = TOKEN
+# The machine's own network is none of a test's business: bridges, addresses and firewall rules of engines under test
+# lie in a network of this session's, which ends with it. Before anything is started, and before there are threads.
+if os.geteuid() == 0:
+    leaks.isolate_network()
 # The engine of the machine, and a server that the developer talks to, are none of a test's business.
 for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYDOCKER_CONFIG"):
     os.environ.pop(name, None)
 
-# A loaded machine is no fault of the code: hypothesis' limit of 200 ms an example would make it one.
-hypothesis.settings.register_profile("pydocker", deadline=None)
+# A loaded machine is no fault of the code: hypothesis' limits of time would make it one. And who changes nothing gets
+# the same examples again.
+hypothesis.settings.register_profile(
+    "pydocker", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("pydocker")
+
+
+# Half a minute and more each. They come first, so that at the end nobody waits for one of them (`--dist loadfile`).
+LONGEST = (
+    "tests/root/monitor/test_steps_killed.py", "tests/root/judges/test_life.py", "tests/security/test_attacks.py",
+    "tests/root/network/test_bridge.py", "tests/root/images/test_umoci.py", "tests/root/images/test_check.py",
+    "tests/root/judges/test_swarm.py", "tests/root/images/test_kill9.py", "tests/root/monitor/test_streams.py",
+    "tests/unit/test_house.py", "tests/root/api/test_docker.py", "tests/root/judges/test_run.py",
+    "tests/root/cli/test_observe.py", "tests/root/cli/test_launch.py", "tests/root/cli/test_format.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Our order: pytest-xdist's own begins with the files that have the most tests, however short these are."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the unit tests last."""
+    ranks = {file: rank for rank, file in enumerate(LONGEST)}
+
+    def rank(item: pytest.Item) -> tuple[int, bool]:
+        file = item.nodeid.partition("::")[0]
+        return ranks.get(file, len(ranks)), file.startswith("tests/unit/")
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +95,12 @@ def session_directory(mount_namespace: str, token: str) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def compiled(session_directory: Path) -> tuple[str, ...]:
+    """`pydocker` as it is installed. (The first command of an engine, which starts the server, is Python even so.)"""
+    return compile_command(session_directory / "pydocker")
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,17 @@
 set -eu
 
 IMAGE=demo
-NAMES='demo-limited'
+NAMES='demo-limited demo-web'
 work=$(mktemp -d)
 
 finish() {
     status=$?
     rm -rf "$work"
-    [ $status -eq 0 ] || pydocker rm -f $NAMES >/dev/null 2>&1 || true
+    if [ $status -ne 0 ]; then
+        pydocker rm -f $NAMES >/dev/null 2>&1 || true
+        pydocker network rm demo-net >/dev/null 2>&1 || true
+        pydocker volume rm demo-data >/dev/null 2>&1 || true
+    fi
     exit $status
 }
 trap finish EXIT
@@ -75,12 +79,25 @@ expect 'overlay on / *' "pydocker run --rm $IMAGE sh -c 'mount | cut -c-70 | hea
 say 'Its own network (a network namespace), here without any connection to the outside:'
 expect '*lo: *LOOPBACK,UP*' "pydocker run --rm --network none $IMAGE ip addr"
 
+say 'A network of their own for two containers (a bridge), in which they find each other by name:'
+show 'pydocker network create demo-net'
+show "pydocker run -d --name demo-web --network demo-net $IMAGE sh -c 'hostname > /index.html; exec httpd -f -h /'"
+expect '*demo-web*' 'pydocker network map'
+expect '????????????' "pydocker run --rm --network demo-net $IMAGE sh -c 'for try in 1 2 3 4 5; do wget -qO- http://demo-web && exit; sleep 1; done; exit 1' 2>/dev/null"
+show 'pydocker rm -f demo-web'
+show 'pydocker network rm demo-net'
+
 say 'A memory limit (a cgroup): 64 MiB are 67108864 bytes, read back by the container from its own cgroup:'
 expect '67108864' "pydocker run --rm -m 64m $IMAGE sh -c 'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes'"
 
 say 'A file written in one container is not in the next: each has a layer of its own above the image:'
 expect 'written' "pydocker run --rm $IMAGE sh -c 'echo written > /file && cat /file'"
 expect '*No such file or directory*' "pydocker run --rm $IMAGE cat /file || true"
+
+say 'Unless it is in a volume, which outlives every container:'
+show "pydocker run --rm -v demo-data:/data $IMAGE sh -c 'echo kept > /data/file'"
+expect 'kept' "pydocker run --rm -v demo-data:/data $IMAGE cat /data/file"
+show 'pydocker volume rm demo-data'
 
 say 'A container in the background: its output is kept, commands can join it, and its exit code is known:'
 pydocker rm -f demo-limited >/dev/null 2>&1 || true

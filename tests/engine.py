@@ -17,8 +17,10 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,9 @@ from typing import Any
 
 BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
 CHECKOUT = Path(__file__).resolve().parent.parent
-PATIENCE = 10.0
+COLD = (sys.executable, "-m", "pydocker")
+PATIENCE = 60.0
+MONITORS = (b"pydocker-mon\n", b"pydocker-birth\n", b"pydocker-log\n")  # what belongs to a container
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,22 @@ class Result:
 
 
 class Engine:
-    """`root` holds everything: the configuration, the data and run roots, the socket."""
+    """`root` holds everything: the configuration, the data and run roots, the socket.
 
-    def __init__(self, root: Path, token: str, **config: object) -> None:
+    `command` is what `pydocker` is: Python, or the compiled command (`compile_command`), which is the faster.
+    """
+
+    def __init__(self, root: Path, token: str, command: tuple[str, ...] = COLD, **config: object) -> None:
         self.root = root
+        self.command = command
         self.roots = (root / "data", root / "run")
         self.socket = root / "sock"
         self.config = root / "daemon.json"
-        self._kept: tuple[set[str], set[str]] = (set(), set())
+        self.bridge = f"pd-{root.name}"[:15]  # engines of one session have one network
+        self._kept: tuple[set[str], set[str], set[str], set[str]] = (set(), set(), set(), set())
+        self._seen: tuple[int, ...] | None = None
         keys = {"data-root": str(root / "data"), "exec-root": str(root / "run"), "hosts": [self.host],
-                "cgroup-parent": f"/{token}"}
+                "cgroup-parent": f"/{token}", "bridge": self.bridge}
         self.config.write_text(json.dumps(keys | config))
         self.environment = os.environ | {"PYDOCKER_CONFIG": str(self.config)}
 
@@ -61,7 +71,10 @@ class Engine:
             if self.socket.exists():
                 self.remove_containers()
             self.stop()
+            self._await(self.processes)
         finally:
+            # As docker0, it stays when the engine goes.
+            subprocess.run(("ip", "link", "delete", self.bridge), capture_output=True, check=False)
             left = self.processes()
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
@@ -72,9 +85,9 @@ class Engine:
     def host(self) -> str:
         return f"unix://{self.socket}"
 
-    def pydocker(self, *argv: str, input: str = "", timeout: float = 60, **environment: str) -> Result:
+    def pydocker(self, *argv: str, input: str = "", timeout: float = 120, **environment: str) -> Result:
         """Run the command line of this checkout. `timeout` is in seconds."""
-        return self._run((sys.executable, "-m", "pydocker", *argv), input, timeout, environment)
+        return self._run((*self.command, *argv), input, timeout, environment)
 
     def docker(self, *argv: str, client: str = "docker", input: str = "", timeout: float = 60) -> Result:
         """Run the real docker client (`client`: its path) against this engine, whose server has to be there."""
@@ -82,7 +95,7 @@ class Engine:
 
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
         """`pydocker ARGV` in the background; streams as `options` of Popen say."""
-        command = (sys.executable, "-m", "pydocker", *argv)
+        command = (*self.command, *argv)
         return subprocess.Popen(command, cwd=CHECKOUT, env=self.environment, **options)
 
     def ok(self, *argv: str, **options: Any) -> str:
@@ -93,7 +106,7 @@ class Engine:
 
     def import_busybox(self, reference: str = "busybox:latest") -> None:
         """Make an image of the host's static busybox, with all of its applets as symbolic links."""
-        with subprocess.Popen((sys.executable, "-m", "pydocker", "import", "-c", 'CMD ["sh"]', "-", reference),
+        with subprocess.Popen((*self.command, "import", "-c", 'CMD ["sh"]', "-", reference),
                               cwd=CHECKOUT, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, text=False) as command:
             _, err = command.communicate(busybox_archive(), timeout=60)
@@ -103,12 +116,19 @@ class Engine:
         """Have a server at the socket."""
         self.ok("version")
 
+    def warmed(self) -> None:
+        """Return when the server's process for the compiled command is all that it will be, its name included."""
+        self._await(lambda: not Path(f"{self.config}.warm").exists())
+
     def stop(self) -> None:
-        """SIGTERM to the server, and wait until all of the engine's processes are gone (running containers stay)."""
+        """SIGTERM to the server, and wait until it and what it has started for itself are gone (containers stay)."""
         for pid in self.server():
             os.kill(pid, signal.SIGTERM)
+        self._await(lambda: [pid for pid in self.processes() if _read(pid, "comm") not in MONITORS])
+
+    def _await(self, there: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE
-        while self.processes() and time.monotonic() < deadline:
+        while there() and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def kill(self) -> None:
@@ -132,33 +152,73 @@ class Engine:
         pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
         return [pid for pid in pids if mark in _read(pid, "environ").split(b"\0")]
 
+    def monitors(self) -> list[int]:
+        """The processes that belong to containers."""
+        return [pid for pid in self.processes() if _read(pid, "comm") in MONITORS]
+
     def remember(self) -> None:
         """What is in the engine now is not the coming test's."""
-        self._kept = (self._containers(), self._images())
+        self._kept = (self._containers(), self._images(), self._volumes(), self._networks())
+        self._seen = self._index()
 
     def clear(self) -> None:
-        """Remove, through the engine, the containers and images that came since `remember`."""
-        kept_containers, kept_images = self._kept
+        """Remove, through the engine, the containers, images, volumes and networks that came since `remember`."""
+        kept_containers, kept_images, kept_volumes, kept_networks = self._kept
         for container in self._containers() - kept_containers:
             self.ok("rm", "-f", container)
-        for image in self._images() - kept_images:
+        for image in self._images() - kept_images if self._index() != self._seen else ():
             self.ok("rmi", "-f", image)
+        for volume in self._volumes() - kept_volumes:
+            self.ok("volume", "rm", "-f", volume)
+        for network in self._networks() - kept_networks:
+            self.ok("network", "rm", network)
 
     def remove_containers(self) -> None:
-        self._kept = (set(), self._images())
+        self._kept, self._seen = (set(), self._images(), set(), set()), self._index()
         self.clear()
 
     def _containers(self) -> set[str]:
         """By what is on the disk: a container that no command shows any more has to be seen too."""
         return _names(self.roots[0] / "containers")
 
+    def _networks(self) -> set[str]:
+        """But those that are always there."""
+        directory = self.roots[0] / "networks"
+        names = {id: json.loads((directory / id / "network.json").read_text())["name"]
+                 for id in _names(directory) if (directory / id / "network.json").exists()}
+        return {id for id, name in names.items() if name not in ("bridge", "host", "none")}
+
     def _images(self) -> set[str]:
         return set(self.ok("images", "-q", "--no-trunc").split())
+
+    def _index(self) -> tuple[int, ...] | None:
+        """Another value where images came or went: the file that says which there are is made anew each time."""
+        path = self.roots[0] / "images/index.json"
+        if not path.exists():
+            return None
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _volumes(self) -> set[str]:
+        return _names(self.roots[0] / "volumes")
 
     def _run(self, argv: tuple[str, ...], input: str, timeout: float, environment: dict[str, str]) -> Result:
         done = subprocess.run(argv, cwd=CHECKOUT, env=self.environment | environment, input=input, text=True,
                               capture_output=True, timeout=timeout, check=False)
         return Result(done.returncode, done.stdout, done.stderr)
+
+
+def compile_command(path: Path) -> tuple[str, ...]:
+    """The command as `make install` compiles it, for this checkout: its work is done by the server's warm process.
+
+    Where there is none (no server yet, another namespace), it executes Python, as ever.
+    """
+    packages = sysconfig.get_path("purelib")
+    program = f"import sys; sys.path += ['{CHECKOUT}', '{packages}']; from pydocker.cli import entry; entry()"
+    words = (f'-D{name}="{value}"' for name, value in (("PYTHON", sys.executable), ("PROGRAM", program),
+                                                       ("HERE", str(CHECKOUT))))
+    subprocess.run(("gcc", "-O2", "-Wall", *words, CHECKOUT / "pydocker/launcher.c", "-o", path), check=True)
+    return (str(path),)
 
 
 def busybox_archive() -> bytes:

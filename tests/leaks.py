@@ -15,16 +15,21 @@ A process may need a moment to leave, so `settled` looks again until nothing is 
 """
 
 import ctypes
+import fcntl
+import functools
 import os
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "PYDOCKER_TEST_SESSION"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
 MS_REC, MS_PRIVATE, MS_SHARED = 0x4000, 1 << 18, 1 << 20
 
 
@@ -61,6 +66,16 @@ def isolate_mounts() -> str:
     return os.readlink("/proc/self/ns/mnt")
 
 
+def isolate_network() -> None:
+    """Give the calling process, and what it starts from now on, a network with nothing but loopback (needs root)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"unshare(CLONE_NEWNET): {os.strerror(ctypes.get_errno())}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any:
+        up = struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING)
+        fcntl.ioctl(any, SIOCSIFFLAGS, up)
+
+
 def snapshot(scope: Scope) -> Snapshot:
     """Everything that is there now, kind by kind, in words fit for a failure message."""
     processes = tuple(own_processes(scope))
@@ -76,8 +91,17 @@ def snapshot(scope: Scope) -> Snapshot:
 def differences(before: Snapshot, after: Snapshot) -> list[str]:
     """What is new, and which mounts and files are gone. (A process may end, a cgroup with it.)"""
     left = [f"{kind} left behind: {name}" for kind in before for name in sorted(after[kind] - before[kind])]
-    lost = [f"{kind} lost: {name}" for kind in ("mount", "file") for name in sorted(before[kind] - after[kind])]
+    lost = [f"{kind} lost: {name}" for kind in ("mount", "file") for name in sorted(before[kind] - after[kind])
+            if not (kind == "mount" and place_removed(name))]
     return left + lost
+
+
+def place_removed(mount: str) -> bool:
+    """Whether the mount went with the directory that it was on: rmdir(2) takes it away in all other namespaces, too.
+
+    So ends what a daemon of this machine has mounted for its own containers.
+    """
+    return not os.path.lexists(mount.partition(" (")[0])
 
 
 def settled(before: Snapshot, scope: Scope, patience: float = PATIENCE) -> list[str]:
@@ -127,9 +151,19 @@ def remove_parents(token: str) -> None:
 def own_processes(scope: Scope) -> Iterator[str]:
     """`pid name command`, for every live process of the session but its own and those that lead to it."""
     lineage = frozenset(ancestors(os.getpid()))
+    others = lineage | kernel_threads()
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-        if pid not in lineage and _alive(pid) and _ours(pid, scope):
+        if pid not in others and _alive(pid) and _ours(pid, scope):
             yield f"{pid} {_read(pid, 'comm').decode(errors='replace').strip()} {_command(pid)}".rstrip()
+
+
+@functools.cache
+def kernel_threads() -> frozenset[int]:
+    """Those that were there at the first look: children of kthreadd, process 2. Most of an idle machine's processes."""
+    if _read(2, "comm") != b"kthreadd\n":  # we are in a pid namespace
+        return frozenset()
+    pids = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return frozenset(pid for pid in pids if _read(pid, "stat").rpartition(b")")[2].split()[1:2] == [b"2"])
 
 
 def ancestors(pid: int) -> Iterator[int]:
@@ -151,11 +185,14 @@ def network_namespaces(processes: tuple[str, ...]) -> Iterator[str]:
 
 
 def files(root: Path) -> Iterator[str]:
-    """Every name below a root; an unpacked layer (`layers/<chain>/diff`) is one name, whatever is in it."""
+    """Every name below a root; an unpacked layer (`layers/<chain>/diff`) is one name, whatever is in it.
+
+    So is the runtime's cache of compiled seccomp filters, which stay for the next container.
+    """
     for directory, names, plain in os.walk(root):
         yield from (os.path.join(directory, name) for name in (*names, *plain))
-        if Path(directory).parent.name == "layers":
-            names[:] = [name for name in names if name != "diff"]
+        one = "diff" if Path(directory).parent.name == "layers" else "@seccomp"
+        names[:] = [name for name in names if name != one]
 
 
 def _ours(pid: int, scope: Scope) -> bool:
@@ -178,7 +215,8 @@ def _command(pid: int) -> str:
 def _read(pid: int, name: str) -> bytes:
     """A file of /proc/PID; empty when the process is gone meanwhile, or is not to be looked at."""
     try:
-        return Path(f"/proc/{pid}/{name}").read_bytes()
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read()
     except OSError:
         return b""
 

@@ -9,7 +9,7 @@
 # installed before are left as they are.
 set -eu
 
-DAEMONS='docker containerd docker-registry podman podman-restart podman-auto-update'
+DAEMONS='docker containerd docker-registry podman podman-restart podman-auto-update postgresql nginx ufw'
 POLICY=/usr/sbin/policy-rc.d
 
 installed() {

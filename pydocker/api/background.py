@@ -8,7 +8,7 @@ as Docker ends a pull whose client was interrupted.
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from pydocker.api.exchange import Stream
@@ -23,9 +23,10 @@ class Abandoned(PydockerError):
 
 
 class Tell(Protocol):
-    """Says one line of progress: `current` of `total` bytes of the thing called `id`."""
+    """Says one line of progress: `current` of `total` bytes of the thing called `id`; `aux` is for programs."""
 
-    def __call__(self, status: str, id: str = "", current: int = 0, total: int = 0) -> None: ...
+    def __call__(self, status: str, id: str = "", current: int = 0, total: int = 0,
+                 aux: Mapping[str, object] | None = None) -> None: ...
 
 
 Said = bytes | PydockerError | None  # a line; or the end, with or without an error
@@ -36,10 +37,11 @@ def stream(work: Callable[[Tell], None]) -> Stream:
     said: queue.SimpleQueue[Said] = queue.SimpleQueue()
     gone = threading.Event()
 
-    def tell(status: str, id: str = "", current: int = 0, total: int = 0) -> None:
+    def tell(status: str, id: str = "", current: int = 0, total: int = 0,
+             aux: Mapping[str, object] | None = None) -> None:
         if gone.is_set():
             raise Abandoned("the client has gone")
-        said.put(wire.progress(status, id, current, total))
+        said.put(wire.aux(aux) if aux is not None else wire.progress(status, id, current, total))
 
     threading.Thread(target=_run, args=(work, tell, said.put), name="background", daemon=True).start()
     first = said.get()

@@ -28,5 +28,11 @@ class Cancel:
         poll.register(self, select.POLLIN)
         return any(fd != self._fd for fd, _ in poll.poll())
 
+    def within(self, seconds: float) -> bool:
+        """Sleep so long; True at once when the client has gone."""
+        poll = select.poll()
+        poll.register(self, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
     def __del__(self) -> None:
         os.close(self._fd)

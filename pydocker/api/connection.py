@@ -5,6 +5,7 @@ import logging
 import platform
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pydocker
@@ -17,9 +18,12 @@ from pydocker.wire.info import API
 
 Handle = Callable[[Request], Result]
 
-# A client that is told "no" before it has sent its whole body gets this much of it read, so that the answer reaches
-# it; then the connection is closed.
+# Of a body that nobody reads to its end, this much is read before the answer is sent …
 DRAIN_LIMIT = 1024 * 1024
+# … and behind it whatever comes in these many seconds: a client that still sends takes a closed connection for the
+# answer (Go's does), and one that has seen the answer stops.
+LINGER = 60.0
+PAUSE = 5.0  # seconds without a byte: nothing more will come
 HEADERS = {
     "Api-Version": API, "Ostype": "linux", "Docker-Experimental": "false",
     "Server": f"pydocker/{pydocker.__version__} ({platform.system().lower()})",
@@ -81,6 +85,7 @@ def _answer(server: http.Server, head: http.Head, handle: Handle, watch: Watch) 
     match result:
         case Response():
             _respond(server, result, head.method)
+            _linger(server, body)
         case Stream():
             _stream(server, result, watch)
         case Upgrade():
@@ -96,6 +101,18 @@ def _drain(body: Iterator[bytes]) -> None:
             return
 
 
+def _linger(server: http.Server, body: Iterator[bytes]) -> None:
+    if server.reusable:  # all was read
+        return
+    deadline = time.monotonic() + LINGER
+    server.socket.settimeout(PAUSE)
+    with contextlib.suppress(OSError, http.ProtocolError):
+        for _ in body:
+            if time.monotonic() > deadline:
+                return
+    server.socket.settimeout(None)
+
+
 def _respond(server: http.Server, response: Response, method: str) -> None:
     server.respond(response.status, {**HEADERS, **response.headers}, response.content, head=method == "HEAD")
 
@@ -108,7 +125,7 @@ def _stream(server: http.Server, stream: Stream, watch: Watch) -> None:
     """
     try:
         with watch.on_hangup(server.socket, stream.cancel):
-            server.begin(200, {**HEADERS, "Content-Type": stream.content_type})
+            server.begin(200, {**HEADERS, "Content-Type": stream.content_type, **stream.headers})
             for piece in stream.pieces:
                 server.write(piece)
             server.end()

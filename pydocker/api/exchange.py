@@ -79,13 +79,13 @@ class Request:
         return int(value * 10**9)
 
     def document(self) -> dict[str, object]:
-        """The body as a JSON object; an empty body is an empty object. Raises InvalidParameter, TooLarge."""
+        """The body as a JSON object; an empty body, or null, is an empty one. Raises InvalidParameter, TooLarge."""
         content = bytearray()
         for piece in self.body:
             content += piece
             if len(content) > JSON_LIMIT:
                 raise TooLarge(f"request body larger than {JSON_LIMIT} bytes")
-        if not content:
+        if not content or content.strip() == b"null":
             return {}
         try:
             document = msgspec.json.decode(content, type=dict[str, object])
@@ -112,6 +112,7 @@ class Stream:
     pieces: Iterable[bytes]
     content_type: str = "application/json"
     cancel: Callable[[], None] = lambda: None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

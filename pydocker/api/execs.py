@@ -11,6 +11,7 @@ from pydocker.api.router import Routes
 from pydocker.api.streams import content_type, reported
 from pydocker.errors import Conflict, InvalidParameter
 from pydocker.model.container import ExecConfig, ExecId, ExecSession
+from pydocker.monitor import detachkeys
 from pydocker.monitor.attach import Attachment
 from pydocker.wire import containers as wire
 from pydocker.wire import requests
@@ -41,6 +42,7 @@ def create(backend: Backend, request: Request) -> Result:
     config = requests.execute(request.document())
     if not config.cmd:
         raise InvalidParameter("No exec command specified")
+    detachkeys.parse(config.detach_keys)
     return reply({"Id": backend.containers.exec_create(request.parameters["id"], config)}, 201)
 
 

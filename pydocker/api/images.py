@@ -1,29 +1,37 @@
 """Images: list, inspect, tag, remove; pull and import, which tell their progress as they go."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pydocker.api import filters
+import msgspec
+
+from pydocker.api import filters, platforms
+from pydocker.api.archives import Archives, import_
 from pydocker.api.background import Tell, stream
 from pydocker.api.exchange import Request, Response, Result, reply
 from pydocker.api.router import Routes
-from pydocker.errors import InvalidParameter, NotSupported
+from pydocker.errors import InvalidParameter
 from pydocker.model import digest, reference
 from pydocker.model.image import Image
+from pydocker.model.platform import Platform
 from pydocker.model.reference import Reference
+from pydocker.model.stack import Share
+from pydocker.model.usage import ImageUsage
 from pydocker.paths import Paths
 from pydocker.wire import images as wire
 
 
-class Images(Protocol):
+class Images(Archives, Protocol):
     """The backend: synchronous, thread-safe, raises pydocker.errors."""
 
-    def resolve(self, name: str) -> Image: ...
+    def resolve(self, name: str, platform: Platform | None = None) -> Image: ...
+    def layer_sizes(self, image: Image) -> Sequence[int]: ...
+    def document(self, image: Image) -> Mapping[str, object]: ...
+    def usage(self) -> Sequence[ImageUsage]: ...
+    def shares(self, image: Image) -> Sequence[Share]: ...
     def tag(self, name: str, reference: Reference) -> None: ...
-    def remove(self, name: str, *, force: bool) -> Sequence[tuple[str, str]]: ...
+    def remove(self, name: str, *, force: bool, platforms: Sequence[Platform] = ()) -> Sequence[tuple[str, str]]: ...
     def pull(self, reference: Reference, platform: str | None, auth: str, tell: Tell) -> None: ...
-    def import_(self, content: Iterable[bytes], reference: Reference | None, changes: Sequence[str],
-                message: str) -> Image: ...
     def list(self) -> list[Image]: ...
 
 
@@ -37,13 +45,30 @@ class Backend(Protocol):
 def list_all(backend: Backend, request: Request) -> Result:
     chosen = filters.parse(request.text("filters"))
     tests = filters.image_tests(chosen, backend.images.resolve)
-    found = [filters.as_called(image, chosen) for image in backend.images.list() if filters.passes(tests, image)]
     old = request.version < (1, 43)
-    return reply([wire.summary(image, placeholders=old) for image in found])
+    shared, manifests = request.flag("shared-size"), request.flag("manifests")
+    if not (shared or manifests):
+        found = [filters.as_called(image, chosen) for image in backend.images.list() if filters.passes(tests, image)]
+        return reply([wire.summary(image, placeholders=old) for image in found])
+    counted = [msgspec.structs.replace(usage, image=filters.as_called(usage.image, chosen))
+               for usage in backend.images.usage() if filters.passes(tests, usage.image)]
+    return reply([wire.counted(usage, shared=shared, manifests=manifests, placeholders=old) for usage in counted])
 
 
 def inspect(backend: Backend, request: Request) -> Result:
-    return reply(wire.inspect(backend.images.resolve(request.parameters["name"]), backend.paths))
+    image = backend.images.resolve(request.parameters["name"], platforms.read(request.text("platform")))
+    return reply(wire.inspect(image, backend.paths, backend.images.document(image), virtual=request.version < (1, 44)))
+
+
+def history(backend: Backend, request: Request) -> Result:
+    image = backend.images.resolve(request.parameters["name"], platforms.read(request.text("platform")))
+    return reply(wire.history(image, backend.images.layer_sizes(image)))
+
+
+def layers(backend: Backend, request: Request) -> Result:
+    """Ours: what each layer adds, and what later ones make of it."""
+    image = backend.images.resolve(request.parameters["name"], platforms.read(request.text("platform")))
+    return reply(wire.layers(image, backend.images.shares(image)))
 
 
 def tag(backend: Backend, request: Request) -> Result:
@@ -54,17 +79,18 @@ def tag(backend: Backend, request: Request) -> Result:
 
 
 def remove(backend: Backend, request: Request) -> Result:
-    return reply(wire.deleted(backend.images.remove(request.parameters["name"], force=request.flag("force"))))
+    """`noprune` spares untagged parents, which no image has here: layers are shared by content, not by descent."""
+    wanted = [found for found in map(platforms.read, request.query.get("platforms", [])) if found]
+    return reply(wire.deleted(backend.images.remove(
+        request.parameters["name"], force=request.flag("force"), platforms=wanted)))
 
 
 def create(backend: Backend, request: Request) -> Result:
     """`docker pull` and `docker import` are one route: an image comes to be here."""
     if request.text("fromImage"):
         return _pull(backend, request)
-    if request.text("fromSrc") == "-":
-        return _import(backend, request)
     if request.text("fromSrc"):
-        raise NotSupported("importing from a URL is not supported yet")
+        return import_(backend, request)
     raise InvalidParameter("fromImage or fromSrc is needed")
 
 
@@ -75,24 +101,14 @@ def _pull(backend: Backend, request: Request) -> Result:
 
 
 def pulled(image: str, tag: str) -> Reference:
-    """What `fromImage` and `tag` name together; `tag` may be a digest. Raises InvalidParameter, NotSupported."""
+    """What `fromImage` and `tag` name together; `tag` may be a digest. With neither: every tag of the repository.
+
+    Raises InvalidParameter.
+    """
     parsed = reference.parse(image)
     if tag.startswith("sha256:"):
         return parsed.with_digest(digest.parse(tag))
-    if tag:
-        return parsed.with_tag(tag)
-    if parsed.tag or parsed.digest:
-        return parsed
-    raise NotSupported(f"pulling all tags of {parsed.familiar_name} is not supported yet")
-
-
-def _import(backend: Backend, request: Request) -> Result:
-    if request.text("platform"):
-        raise NotSupported("importing for another platform is not supported yet")
-    name = _named(request.text("repo"), request.text("tag")) if request.text("repo") else None
-    changes = [change for change in request.query.get("changes", []) if change]
-    image = backend.images.import_(request.body, name, changes, request.text("message"))
-    return Response(200, wire.progress(image.id), {"Content-Type": "application/json"})
+    return parsed.with_tag(tag) if tag else parsed
 
 
 def _named(repository: str, tag: str) -> Reference:
@@ -106,6 +122,8 @@ ROUTES: Routes[Backend] = (
     ("GET", "/images/json", list_all),
     ("POST", "/images/create", create),
     ("GET", "/images/{name:*}/json", inspect),
+    ("GET", "/images/{name:*}/history", history),
+    ("GET", "/pydocker/images/{name:*}/layers", layers),
     ("POST", "/images/{name:*}/tag", tag),
     ("DELETE", "/images/{name:*}", remove),
 )

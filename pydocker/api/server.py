@@ -156,8 +156,10 @@ def only_server(config: Config) -> Iterator[None]:
         os.close(fd)
 
 
-def serve(config: Config, hosts: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> None:
-    """Run the server in the foreground until SIGTERM, SIGINT or idleness. `hosts` overrides the configuration's.
+def serve(config: Config, hosts: Sequence[str], environ: Mapping[str, str],
+          beside: contextlib.AbstractContextManager[None]) -> None:
+    """Run the server in the foreground until SIGTERM, SIGINT or idleness. `hosts` overrides the configuration's;
+    `beside` is entered while it serves.
 
     Raises PydockerError if it cannot start.
     """
@@ -175,7 +177,8 @@ def serve(config: Config, hosts: Sequence[str] = (), environ: Mapping[str, str] 
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: server.stop())
             _log.info("serving on %s", ", ".join(str(listener.path or "a passed socket") for listener in listeners))
-            server.run()
+            with beside:
+                server.run()
         finally:
             for listener in listeners:
                 listener.withdraw()

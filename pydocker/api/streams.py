@@ -18,6 +18,7 @@ from pydocker.api.router import Routes
 from pydocker.containers.options import LogOptions, WaitCondition
 from pydocker.errors import InvalidParameter, PydockerError
 from pydocker.model.container import Container
+from pydocker.monitor import detachkeys
 from pydocker.monitor.attach import Attachment
 from pydocker.wire import stdcopy
 from pydocker.wire.http import MULTIPLEXED_STREAM, RAW_STREAM, Hijacked
@@ -80,13 +81,14 @@ def log_options(request: Request) -> LogOptions:
     tail = None if request.text("tail") == "all" else request.number("tail")
     return LogOptions(
         stdout=request.flag("stdout"), stderr=request.flag("stderr"), follow=request.flag("follow"),
-        timestamps=request.flag("timestamps"), since=request.nanoseconds("since"),
+        timestamps=request.flag("timestamps"), details=request.flag("details"), since=request.nanoseconds("since"),
         until=request.nanoseconds("until"), tail=None if tail is None or tail < 0 else tail,
     )
 
 
 def attach(backend: Backend, request: Request) -> Result:
     container = backend.containers.get(request.parameters["id"])
+    detachkeys.parse(request.text("detachKeys"))  # while it can still be told as an error
     tty = container.record.config.tty
 
     def take(switch: Callable[[], Hijacked]) -> None:

@@ -4,7 +4,8 @@
                                         └──> stdout | stderr   without: stdcopy frames
 
 Standard input is read only when all of the earlier input is sent, and output is read always: a container that echoes
-what it reads would otherwise wait for us while we wait for it.
+what it reads would otherwise wait for us while we wait for it. At a terminal whose foreground is another job's, input
+is left to that one: Docker's client tries to read it, over and over, and sends the container a SIGTTIN each time.
 """
 
 import os
@@ -13,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+from pydocker.cli import terminal
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session, write_all
 from pydocker.client.api import Stream
@@ -21,6 +23,7 @@ from pydocker.monitor.detachkeys import Watch
 from pydocker.wire import stdcopy
 
 _PIECE = 64 * 1024
+_GLANCE = 200  # milliseconds: nobody is told that the terminal is his again
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
@@ -43,6 +46,7 @@ class Attached:
         self._aside = aside
         self._show = self._show_raw if tty else self._show_frames(stdcopy.Reader())
         self._watch = Watch(keys) if keys else None
+        self._terminal = stdin and os.isatty(session.stdin)
         self._reading = stdin  # whether more input may come
         self._unsent = b""
         self._closing = stdin  # whether the end of the input is still to be told
@@ -65,11 +69,13 @@ class Attached:
     def _wait(self) -> dict[int, int]:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
-        if self._reading and not self._unsent:
+        wanted = self._reading and not self._unsent
+        mine = not self._terminal or terminal.in_foreground(self._session.stdin, self._session.job)
+        if wanted and mine:
             poll.register(self._session.stdin, select.POLLIN)
         if self._aside is not None and self._aside.fileno() >= 0:
             poll.register(self._aside.fileno(), select.POLLIN)
-        return dict(poll.poll())
+        return dict(poll.poll(_GLANCE if wanted and not mine else None))
 
     def _receive(self) -> bool:
         """Show what has come; False at the end of the stream."""

@@ -169,7 +169,8 @@ def taken(ctx: click.Context, flags: Sequence[Flag], parsed: Parsed) -> dict[str
     values = {str(flag.name): _value(ctx, flag, parsed.given.get(str(flag.name))) for flag in flags}
     for flag in flags:
         if isinstance(flag, Absent) and any(item is not False for item in values.pop(str(flag.name))):
-            raise CommandError(f"pydocker: {flag.opts[-1]} is not supported by pydocker yet", 125)
+            reason = f": {flag.why}" if flag.why else " by pydocker yet"
+            raise CommandError(f"pydocker: {flag.opts[-1]} is not supported{reason}", 125)
     return {**values, "arguments": parsed.arguments}
 
 

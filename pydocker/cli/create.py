@@ -6,15 +6,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pydocker.cli import request
+from pydocker.cli import checks, request
 from pydocker.cli.command import SOME, Command
 from pydocker.cli.create_flags import ABSENT_FLAGS, CREATE_FLAGS
-from pydocker.cli.errors import CommandError, of_command
+from pydocker.cli.errors import CommandError, of_command, start_status
 from pydocker.cli.pulling import pull
 from pydocker.cli.session import Session, encoded, write_all
 from pydocker.client import containers
 from pydocker.client.answers import Created
 from pydocker.client.api import ApiError
+from pydocker.errors import InvalidParameter
+from pydocker.model import platform as platforms
 from pydocker.model import reference
 
 _IDENTIFIER = re.compile(r"(sha256:)?[0-9a-f]{64}", re.ASCII)
@@ -35,17 +37,27 @@ def create(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
 def make(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> Created:
     """Create the container that the command line describes; pull its image if the policy says so."""
     image, *command = arguments
+    checks.check(given)
     check_name(image)
     body = request.build(session, image, command, given)
     if given["pull"] not in _POLICIES:
         choices = '"always", "missing" or "never"'
         raise CommandError(f"invalid pull option: '{given['pull']}': must be one of {choices}", 125)
+    _check_platform(given["platform"])
     with _cidfile(session, given["cidfile"]) as write_id:
         created = _created(session, image, body, given)
         write_id(created.id)
     for warning in created.warnings or ():
         session.warn(f"WARNING: {warning}")
     return created
+
+
+def _check_platform(text: str | None) -> None:
+    try:
+        if text:
+            platforms.parse(text)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"error parsing specified platform: {error}") from error
 
 
 def _created(session: Session, image: str, body: request.Request, given: Mapping[str, Any]) -> Created:
@@ -55,11 +67,16 @@ def _created(session: Session, image: str, body: request.Request, given: Mapping
     try:
         return containers.create(client, body, name, platform)
     except ApiError as error:
-        if policy != "missing" or error.status != 404 or "image" not in str(error).lower():
+        if policy != "missing" or error.status != 404 or not _is_about(image, str(error)):
             raise
     session.warn(f"Unable to find image '{reference.parse(image).with_default_tag().familiar()}' locally")
     pull(session, image, platform, quiet=given["quiet"], to=session.stderr)
     return containers.create(client, body, name, platform)
+
+
+def _is_about(image: str, error: str) -> bool:
+    """Whether it is this image that is missing, and not one of a --mount."""
+    return "image" in error.lower() and (image in error or reference.parse(image).path in error)
 
 
 def check_name(image: str) -> None:
@@ -82,7 +99,8 @@ def _cidfile(session: Session, path: str | None) -> Iterator[Any]:
             f"container ID file found, make sure the other container isn't running or delete {path}", 125) from error
     except OSError as error:
         reason = (error.strerror or "").lower()
-        raise CommandError(f"failed to create the container ID file {path}: {reason}", 125) from error
+        message = f"failed to create the container ID file: open {path}: {reason}"
+        raise CommandError(message, start_status(message)) from error
     try:
         yield lambda id: write_all(fd, encoded(id))
     except BaseException:

@@ -1,49 +1,49 @@
-"""Who pulls: what `docker login` left in `$DOCKER_CONFIG/config.json` (or `~/.docker/config.json`) for a registry.
+"""Who pulls and pushes: what `login` left for a registry, in the client's file or with a credential helper.
 
-    {"auths": {"https://index.docker.io/v1/": {"auth": "base64 of user:password"}, "localhost:5000": {...}}}
+It goes to the server as the header X-Registry-Auth, base64url of JSON, and only the one of the registry that is meant:
 
-It goes to the server as the header X-Registry-Auth: base64url of JSON. Credential helpers are programs; a file that
-names one is left alone, and the pull goes without credentials.
+    {"auth": …, "identitytoken": …}              as the file has it
+    {"username": …, "password": …}               as a helper has it
 """
 
 import base64
-import os
 from typing import NewType
 
 import msgspec
 
+from pydocker.cli import dockerconfig
+from pydocker.cli.dockerconfig import DockerConfig, registry_key
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
 
 Header = NewType("Header", str)
-_HUB = "https://index.docker.io/v1/"
-
-
-class _Entry(msgspec.Struct, omit_defaults=True):
-    auth: str = ""
-    identitytoken: str = ""
-    registrytoken: str = ""
-
-
-class _File(msgspec.Struct):
-    auths: dict[str, _Entry] = {}
+_FIELDS = ("auth", "identitytoken", "registrytoken")
 
 
 def header(session: Session, domain: str) -> Header | None:
-    """The header for the registry at `domain` (`docker.io` is Docker Hub); None if nothing is known."""
-    entry = _read(session).auths.get(_HUB if domain == "docker.io" else domain)
-    if entry is None or entry == _Entry():
-        return None
-    return Header(base64.urlsafe_b64encode(msgspec.json.encode(entry)).decode())
+    """The header for the registry at `domain` (`docker.io` is Docker Hub); None if nothing is known.
 
-
-def _read(session: Session) -> _File:
-    directory = session.environ.get("DOCKER_CONFIG") or os.path.join(session.environ.get("HOME", "/root"), ".docker")
-    path = os.path.join(session.directory, directory, "config.json")
+    A helper that fails costs its credentials, and is told: most pulls need none.
+    """
+    config, key = dockerconfig.load(session), registry_key(domain)
     try:
-        with open(path, "rb") as file:
-            return msgspec.json.decode(file.read(), type=_File)
-    except (FileNotFoundError, NotADirectoryError):
-        return _File()
-    except (OSError, msgspec.MsgspecError) as error:
-        raise CommandError(f"client configuration {path}: {error}") from error
+        found = document(session, config, key)
+    except CommandError as error:
+        session.warn(f"WARNING: error getting credentials for {domain}: {error}")
+        return None
+    return Header(base64.urlsafe_b64encode(msgspec.json.encode(found)).decode()) if found else None
+
+
+def document(session: Session, config: DockerConfig, key: str) -> dict[str, str]:
+    """What the header says: empty where nothing is kept. Raises CommandError for a helper that fails."""
+    if helper := config.helper(key):
+        from pydocker.cli.credhelper import TOKEN, CredentialHelper  # for who has one
+
+        secret = CredentialHelper(session, helper).get(key)
+        if secret is None:
+            return {}
+        if secret.username == TOKEN:
+            return {"identitytoken": secret.secret}
+        return {"username": secret.username, "password": secret.secret}
+    entry = config.entry(key)
+    return {name: entry[name] for name in _FIELDS if isinstance(entry.get(name), str) and entry[name]}

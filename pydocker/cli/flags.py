@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from pydocker.cli.errors import BadUsage
+from pydocker.wire.durations import duration
 
 Reader = Callable[[str], object]
 
@@ -57,12 +58,18 @@ class Flag(click.Option):
 
 
 class Absent(Flag):
-    """A flag of Docker's that this command line has not yet: known, so that it gets a plain answer."""
+    """A flag of Docker's that this command line has not: known, so that it gets a plain answer.
+
+    `why` it never will have it; empty: it is still to come.
+    """
+
+    why = ""
 
 
 def _names(param: click.Parameter | None) -> str:
-    """`-m, --memory`, as pflag names a flag in its errors."""
-    return ", ".join(sorted(param.opts, key=len)) if param else ""
+    """`-m, --memory`, as pflag names a flag in its errors: by the first of its long names."""
+    long = [name for name in param.opts if name.startswith("--")][:1] if param else []
+    return ", ".join([*(name for name in param.opts if not name.startswith("--")), *long]) if param else ""
 
 
 def boolean(text: str) -> bool:
@@ -84,8 +91,11 @@ def integer(text: str) -> int:
 
 
 def _unsigned(text: str) -> int:
-    if (number := integer(text)) < 0:
+    """A decimal 16-bit integer without a sign."""
+    if not re.fullmatch(r"\d+", text, re.ASCII):
         raise ValueError(f'strconv.ParseUint: parsing "{text}": invalid syntax')
+    if (number := int(text)) >= 2**16:
+        raise ValueError(f'strconv.ParseUint: parsing "{text}": value out of range')
     return number
 
 
@@ -116,21 +126,6 @@ def cpus(text: str) -> int:
     return int(whole or 0) * 10**9 + int(fraction[:9].ljust(9, "0"))
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)", re.ASCII)
-_NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-
-
-def duration(text: str) -> int:
-    """Nanoseconds from Go's `1h2m3.5s`."""
-    parts = _DURATION.findall(text)
-    if text == "0":
-        return 0
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        missing = "missing unit in duration" if re.fullmatch(r"\d+", text) else "invalid duration"
-        raise ValueError(f'time: {missing} "{text}"')
-    return sum(round(float(number) * _NANOSECONDS[unit]) for number, unit in parts)
-
-
 _RESOURCES = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
      "rttime", "sigpending", "stack"))
@@ -143,6 +138,8 @@ def ulimit(text: str) -> dict[str, object]:
         raise ValueError(f"invalid ulimit argument: {text}")
     if name not in _RESOURCES:
         raise ValueError(f"invalid ulimit type: {name}")
+    if values.count(":") > 1:
+        raise ValueError(f"too many limit value arguments - {values}, can only have up to two, `soft[:hard]`")
     soft_text, _, hard_text = values.partition(":")
     soft = integer(soft_text)
     hard = integer(hard_text) if hard_text else soft
@@ -164,10 +161,23 @@ def pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def label(text: str) -> tuple[str, str]:
+    """The same; the name cannot be empty."""
+    key, value = pair(text)
+    if not key.strip():
+        raise ValueError(f"invalid label '{text}': empty name")
+    return key, value
+
+
+_NAMESPACED = frozenset((  # with net.* and fs.mqueue.*: what belongs to a container's namespaces
+    "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
+    "kernel.shm_rmid_forced"))
+
+
 def sysctl(text: str) -> tuple[str, str]:
     """`net.core.somaxconn=1024`; a sysctl without a value is nothing that could be set."""
     key, separator, value = text.partition("=")
-    if not separator:
+    if not separator or not (key in _NAMESPACED or key.startswith(("net.", "fs.mqueue."))):
         raise ValueError(f"sysctl '{text}' is not allowed")
     return key, value
 
@@ -187,6 +197,23 @@ def variable(text: str) -> str:
     return text
 
 
+def restart(text: str) -> dict[str, object]:
+    """`on-failure:3`, as the API's RestartPolicy (docker/cli, opts.ParseRestartPolicy)."""
+    name, colon, count = text.partition(":")
+    if colon and not name:
+        raise ValueError("invalid restart policy format: no policy provided before colon")
+    if count and not re.fullmatch(r"[+-]?\d+", count, re.ASCII):
+        raise ValueError("invalid restart policy format: maximum retry count must be an integer")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def span(text: str) -> int:
+    """Nanoseconds; what is below zero is read, so that it can be refused as that."""
+    if text.startswith("-") and re.match(r"-[\d.]", text):
+        return -duration(text[1:])
+    return duration(text)
+
+
 BOOL = Kind("", boolean)
 STRING = Kind("string", str)
 LIST = Kind("list", str)
@@ -195,11 +222,12 @@ UINT = Kind("uint16", _unsigned)
 BYTES = Kind("bytes", size)
 SWAP = Kind("bytes", _size_or_unlimited)
 CPUS = Kind("decimal", cpus)
-DURATION = Kind("duration", duration)
+DURATION = Kind("duration", span)
 ULIMIT = Kind("ulimit", ulimit)
 STREAM = Kind("list", stream)
-LABEL = Kind("list", pair)
+LABEL = Kind("list", label)
 PAIRS = Kind("map", pair)
+RESTART = Kind("string", restart)
 SYSCTL = Kind("map", sysctl)
 FILTER = Kind("filter", condition)
 ENV = Kind("list", variable)
@@ -220,11 +248,20 @@ def values(*names: str, kind: Kind = LIST, help: str, to: str = "") -> Flag:
     return Flag(*names, kind=kind, help=help, many=True, to=to)
 
 
-def absent(*names: str) -> Absent:
+def absent(*names: str, why: str = "") -> Absent:
     """A flag with a value that is refused."""
-    return Absent(*names, kind=LIST, help="Not supported yet", many=True)
+    return _with_reason(Absent(*names, kind=LIST, help=_refusal(why), many=True), why)
 
 
-def absent_switch(*names: str) -> Absent:
+def absent_switch(*names: str, why: str = "") -> Absent:
     """A switch that is refused when it is on."""
-    return Absent(*names, kind=BOOL, help="Not supported yet", implied="true", many=True)
+    return _with_reason(Absent(*names, kind=BOOL, help=_refusal(why), implied="true", many=True), why)
+
+
+def _refusal(why: str) -> str:
+    return f"Not supported: {why}" if why else "Not supported yet"
+
+
+def _with_reason(flag: Absent, why: str) -> Absent:
+    flag.why = why
+    return flag

@@ -17,6 +17,7 @@ from pydocker.cli.attached import Aside, Attached
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
 from pydocker.client import containers
+from pydocker.client.answers import Waited
 from pydocker.client.api import ApiError, Client, Query, Stream
 from pydocker.errors import InvalidParameter, Unavailable
 from pydocker.monitor import detachkeys
@@ -132,7 +133,8 @@ class Exit:
     """A wait for the container's exit, which outlives the server that was asked first. A context manager.
 
     A killed server takes only this answer with it. So the next one is asked as soon as the connection is lost, while
-    the container still runs: afterwards, one that removes itself could not be asked for any more.
+    the container still runs: afterwards, one that removes itself cannot be waited for any more, and what is left of it
+    is the event of its death.
     """
 
     def __init__(self, client: Client, container: str, *, removed: bool, begun: bool = False) -> None:
@@ -142,6 +144,7 @@ class Exit:
         self._again = "removed" if removed else "not-running"
         self._response = containers.wait(client, container, self._again if removed or begun else "next-exit")
         self._watched = True
+        self._refused: ApiError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -161,15 +164,27 @@ class Exit:
 
     def _ask_again(self) -> None:
         self._response.__exit__(None, None, None)
-        self._response = of_the_next_server(lambda: containers.wait(self._client, self._container, self._again))
+        try:
+            self._response = of_the_next_server(lambda: containers.wait(self._client, self._container, self._again))
+        except ApiError as error:
+            self._watched = False  # there may be output to show yet; `status` says what is wrong
+            self._refused = error
 
     def status(self) -> int:
         """The container's exit status, once it has one. Raises CommandError (125) if the server could not wait."""
         try:
-            ended = containers.waited(self._response)
+            ended = self._waited()
         except Unavailable:
             self._ask_again()
-            ended = containers.waited(self._response)
+            ended = self._waited()
         if ended.error is not None and ended.error.message:
             raise CommandError(f"Error waiting for container: {ended.error.message}", 125)
         return ended.status_code
+
+    def _waited(self) -> Waited:
+        if self._refused is None:
+            return containers.waited(self._response)
+        status = containers.died(self._client, self._container) if self._refused.status == 404 else None
+        if status is None:
+            raise self._refused
+        return Waited(status)

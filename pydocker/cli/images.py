@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from pydocker.cli import phrases, table
+from pydocker.cli import image_tree, phrases, table
 from pydocker.cli.command import SOME, TWO, Arity, Command
 from pydocker.cli.errors import CommandError, told
-from pydocker.cli.flags import FILTER, absent, absent_switch, switch, value, values
+from pydocker.cli.flags import FILTER, switch, value, values
 from pydocker.cli.ps import filters
 from pydocker.cli.session import Session
 from pydocker.client import images
@@ -20,25 +20,33 @@ HEADINGS = {
     "CreatedAt": "CREATED AT", "Size": "SIZE", "Containers": "CONTAINERS", "SharedSize": "SHARED SIZE",
     "UniqueSize": "UNIQUE SIZE", "VirtualSize": "VIRTUAL SIZE",
 }
+KIND = "*formatter.imageContext"
 _COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 _WITH_DIGEST = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
 
 
 def list_images(
     session: Session, arguments: tuple[str, ...], *, all: bool, digests: bool, filter: tuple[tuple[str, str], ...],
-    format: str | None, no_trunc: bool, quiet: bool,
+    format: str | None, no_trunc: bool, quiet: bool, tree: bool,
 ) -> int:
     """Print every name of every image, newest image first."""
+    for flag, given in (("--quiet", quiet), ("--digests", digests), ("--format", format)):
+        if tree and given:
+            raise CommandError(f"{flag} is not yet supported with --tree")
     wanted = (*filter, *(("reference", name) for name in arguments))
     found = images.listed(session.client(), {
-        "all": all or None, "digests": digests or None, "filters": filters(wanted)})
-    rows = [row for image in found for row in _rows(image, no_trunc, digests)]
+        "all": all or None, "digests": digests or None, "manifests": tree or None, "filters": filters(wanted)})
+    if tree:
+        session.write(image_tree.drawn(found, whole=no_trunc))
+        return 0
+    shown = [row for image in found for row in rows(image, no_trunc, digests)]
     columns = _WITH_DIGEST if digests else _COLUMNS
-    session.write(table.shown(rows, HEADINGS, columns, "{{.ID}}" if quiet else format))
+    session.write(table.shown(shown, HEADINGS, columns, table.chosen(format, quiet), KIND))
     return 0
 
 
-def _rows(image: ImageSummary, whole: bool, digests: bool) -> Iterator[table.Row]:
+def rows(image: ImageSummary, whole: bool, digests: bool) -> Iterator[table.Row]:
+    """One row for each name of an image."""
     facts = {
         "ID": image.id if whole else phrases.short_id(image.id), "CreatedSince": phrases.ago(image.created),
         "CreatedAt": phrases.moment(image.created), "Size": phrases.decimal_size(image.size),
@@ -60,17 +68,24 @@ def _names(image: ImageSummary, digests: bool) -> list[tuple[str, str, str]]:
     return named + untagged or [(_NONE, _NONE, _NONE)]
 
 
-def remove(session: Session, arguments: tuple[str, ...], *, force: bool, no_prune: bool) -> int:
+def remove(session: Session, arguments: tuple[str, ...], *, force: bool, no_prune: bool,
+           platform: tuple[str, ...]) -> int:
     """Take the names away; an image goes with its last one."""
     status = 0
     for name in arguments:
         try:
-            for removed in images.remove(session.client(), name, force=force, prune=not no_prune):
+            for removed in images.remove(
+                    session.client(), name, force=force, prune=not no_prune, platforms=_separated(platform)):
                 session.say(f"Untagged: {removed.untagged}" if removed.untagged else f"Deleted: {removed.deleted}")
         except ApiError as error:
             session.warn(told(error))
             status = status if force and error.status == 404 else 1
     return status
+
+
+def _separated(given: tuple[str, ...]) -> tuple[str, ...]:
+    """`--platform a,b --platform c` is three (pflag's stringSlice)."""
+    return tuple(part for text in given for part in text.split(",") if part)
 
 
 def tag(session: Session, arguments: tuple[str, ...]) -> int:
@@ -96,7 +111,7 @@ IMAGES = Command(
         value("--format", help="Format output: 'table', 'table TEMPLATE', 'json', or a Go TEMPLATE"),
         switch("--no-trunc", help="Don't truncate output"),
         switch("-q", "--quiet", help="Only show image IDs"),
-        absent_switch("--tree"),
+        switch("--tree", help="List the platforms of each image as a tree, and what they take of the disk"),
     ))
 RMI = Command(
     "rmi", remove, synopsis="IMAGE [IMAGE...]", arity=SOME, help="Remove one or more images",
@@ -104,7 +119,7 @@ RMI = Command(
     flags=(
         switch("-f", "--force", help="Force removal of the image"),
         switch("--no-prune", help="Do not delete untagged parents"),
-        absent("--platform"),
+        values("--platform", help="Remove only the given platform variant ('os[/arch[/variant]]')"),
     ))
 TAG = Command(
     "tag", tag, synopsis="SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", arity=TWO,

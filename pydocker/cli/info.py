@@ -5,6 +5,7 @@ from pydocker.cli import phrases, template
 from pydocker.cli.command import NONE, Command
 from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import value
+from pydocker.cli.inspect import parsed
 from pydocker.cli.session import Session
 from pydocker.client import system
 from pydocker.client.answers import Json
@@ -25,15 +26,16 @@ _LINES = (
 
 def info(session: Session, arguments: tuple[str, ...], *, format: str | None) -> int:
     """Print it as lines, as JSON, or through a format."""
-    print_ = None if format in (None, "json") else template.compile(str(format))
+    print_ = parsed("{{json .}}" if format == "json" else format) if format else None
     document: dict[str, Json] = {**system.info(session.client()), "ClientInfo": {"Version": __version__}}
-    if format == "json":
-        session.say(template.to_json(document))
+    if print_:
+        try:
+            session.say(print_(template.typed(document, "system.dockerInfo")))
+        except template.TemplateError as error:
+            session.say("")
+            raise CommandError(str(error)) from error
         return 0
-    try:
-        session.write(print_(document) + "\n" if print_ else _told(document))
-    except template.TemplateError as error:
-        raise CommandError(f"template parsing error: {error}") from error
+    session.write(_told(document))
     for warning in _texts(document.get("Warnings")):
         session.warn(warning)
     return 0

@@ -1,5 +1,6 @@
 """Sizes and ages as Docker says them (docker/go-units): `1.99MB`, `3 minutes ago`."""
 
+import re
 import time
 
 from pydocker.wire.times import span
@@ -35,6 +36,17 @@ def moment(seconds: float) -> str:
     """Go's default print of a local time: `2026-11-21 05:16:04 +0000 UTC`."""
     local = time.localtime(seconds)
     return f"{time.strftime('%Y-%m-%d %H:%M:%S %z', local)} {local.tm_zone}"
+
+
+def written(text: str) -> str:
+    """Go's default print of a time that came as RFC 3339, in the zone that it came in; anything else as it is."""
+    found = re.fullmatch(r"([\d-]+)T([\d:]+)(\.\d+)?(Z|[+-]\d\d:\d\d)", text, re.ASCII)
+    if not found:
+        return text
+    date, clock, fraction, zone = found.groups()
+    offset = zone.replace(":", "")
+    named = "+0000 UTC" if zone == "Z" else f"{offset} {offset}"
+    return f"{date} {clock}{(fraction or '').rstrip('0').rstrip('.')} {named}"
 
 
 def shortened(text: str, limit: int) -> str:

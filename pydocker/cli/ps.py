@@ -1,19 +1,23 @@
 """`pydocker ps`: the list of containers."""
 
-import msgspec
+from collections.abc import Mapping
 
-from pydocker.cli import phrases, table
+from pydocker.cli import phrases, portlist, table
 from pydocker.cli.command import NONE, Command
+from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import FILTER, INT, switch, value, values
 from pydocker.cli.session import Session
 from pydocker.client import containers
-from pydocker.client.answers import ContainerSummary, Port
+from pydocker.client.answers import ContainerSummary
+from pydocker.client.api import encoded
+from pydocker.gotemplate.values import NO_POINTER, Row
 
 HEADINGS = {
     "ID": "CONTAINER ID", "Image": "IMAGE", "Command": "COMMAND", "CreatedAt": "CREATED AT", "RunningFor": "CREATED",
     "Status": "STATUS", "State": "STATE", "Ports": "PORTS", "Names": "NAMES", "Size": "SIZE", "Labels": "LABELS",
     "Mounts": "MOUNTS", "LocalVolumes": "LOCAL VOLUMES", "Networks": "NETWORKS",
 }
+KIND = "*formatter.ContainerContext"
 _COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 
 
@@ -22,13 +26,46 @@ def ps(
     format: str | None, last: int | None, latest: bool, no_trunc: bool, quiet: bool, size: bool,
 ) -> int:
     """Print the running containers, or what the flags choose."""
+    if quiet and format:
+        session.warn("WARNING: Ignoring custom format, because both --format and --quiet are set.")
+    size = size or (format is not None and _shows_size(format))
     limit = 1 if latest else (last if last is not None and last > 0 else None)
     found = containers.listed(session.client(), {
         "all": all or None, "limit": limit, "size": size or None, "filters": filters(filter)})
-    rows = [_row(container, no_trunc) for container in found]
+    rows = [row(container, no_trunc) for container in found]
     columns = (*_COLUMNS, "Size") if size else _COLUMNS
-    session.write(table.shown(rows, HEADINGS, columns, "{{.ID}}" if quiet else format))
+    session.write(table.shown(rows, HEADINGS, columns, "{{.ID}}" if quiet else format, KIND))
     return 0
+
+
+def _shows_size(format: str) -> bool:
+    """Whether the server has to measure, which takes a while: a row without a container is asked, as Docker does."""
+    if format in ("", "table", "json"):
+        return False
+    from pydocker.cli import template
+
+    asked = _Asked(row(ContainerSummary(id=""), False), KIND)
+    try:
+        filled = template.compile(format)
+    except template.TemplateError as error:
+        raise CommandError(f"failed to parse template: {error}") from error
+    try:
+        filled(asked)
+    except template.TemplateError as error:
+        raise CommandError(f"failed to execute template: {error}") from error
+    return "Size" in asked.names
+
+
+class _Asked(Row):
+    """Remembers which fields a template wanted, by themselves or as a part of `{{json .}}`."""
+
+    def __init__(self, fields: Mapping[str, object], kind: str) -> None:
+        super().__init__(fields, kind)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> object:
+        self.names.add(name)
+        return super().__getitem__(name)
 
 
 def filters(given: tuple[tuple[str, str], ...]) -> str | None:
@@ -36,11 +73,11 @@ def filters(given: tuple[tuple[str, str], ...]) -> str | None:
     named: dict[str, dict[str, bool]] = {}
     for name, text in given:
         named.setdefault(name, {})[text] = True
-    return msgspec.json.encode(named).decode() if named else None
+    return encoded(named).decode() if named else None
 
 
-def _row(container: ContainerSummary, whole: bool) -> table.Row:
-    labels = container.labels or {}
+def row(container: ContainerSummary, whole: bool) -> table.Row:
+    """What can be told of one container."""
     networks = container.network_settings.networks if container.network_settings else None
     mounts = [mount.name or mount.source for mount in container.mounts or ()]
     names = [name.removeprefix("/") for name in container.names or () if name.count("/") == 1]
@@ -50,11 +87,11 @@ def _row(container: ContainerSummary, whole: bool) -> table.Row:
         "Command": f'"{container.command if whole else phrases.shortened(container.command, 20)}"',
         "CreatedAt": phrases.moment(container.created), "RunningFor": phrases.ago(container.created),
         "Status": container.status, "State": container.state,
-        "Ports": ", ".join(_port(port) for port in container.ports or ()), "Names": ",".join(names),
-        "Size": _size(container), "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
+        "Ports": portlist.shown(container.ports or ()), "Names": ",".join(names),
+        "Size": _size(container), **table.labelled(container.labels),
         "Mounts": ",".join(mount if whole else phrases.shortened(mount, 15) for mount in mounts),
         "LocalVolumes": str(sum(mount.driver == "local" for mount in container.mounts or ())),
-        "Networks": ",".join(sorted(networks or {})),
+        "Networks": ",".join(sorted(networks or {})), "Platform": NO_POINTER,
     }
 
 
@@ -68,11 +105,6 @@ def _image(container: ContainerSummary, whole: bool) -> str:
 def _size(container: ContainerSummary) -> str:
     own = phrases.decimal_size(container.size_rw)
     return f"{own} (virtual {phrases.decimal_size(container.size_root_fs)})" if container.size_root_fs else own
-
-
-def _port(port: Port) -> str:
-    outside = f"{port.ip}:{port.public}->" if port.public else ""
-    return f"{outside}{port.private}/{port.type}"
 
 
 PS = Command(

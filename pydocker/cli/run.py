@@ -46,7 +46,10 @@ def _streams(session: Session, given: Mapping[str, Any]) -> foreground.Streams:
 def _run(
     session: Session, arguments: tuple[str, ...], given: Mapping[str, Any], streams: foreground.Streams
 ) -> int:
-    container = make(session, arguments, given).id
+    try:
+        container = make(session, arguments, given).id
+    except ApiError as error:  # the first content of its volumes is copied here, which may fail as a start may
+        raise CommandError(told(error), start_status(str(error))) from error
     if given["detach"]:
         _start(session, container, streams)
         session.say(container)
@@ -90,8 +93,8 @@ def _has_started(session: Session, container: str) -> bool:
     try:
         detail = foreground.of_the_next_server(lambda: containers.detail(session.client(), container))
         return detail.state.status != "created"
-    except ApiError:
-        return False
+    except ApiError as error:
+        return error.status == 404  # it has, and has removed itself meanwhile
 
 
 def _dry_run(session: Session, arguments: tuple[str, ...], given: Mapping[str, Any]) -> int:

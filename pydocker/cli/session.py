@@ -19,16 +19,19 @@ from pydocker.client.launch import connect_or_start
 
 
 class Session:
-    """`environ`, three descriptors, a working directory; `host` once `-H` was seen."""
+    """`environ`, three descriptors, a working directory; `host` once `-H` was seen.
 
-    def __init__(
-        self, environ: Mapping[str, str], stdin: int = 0, stdout: int = 1, stderr: int = 2, directory: str = "."
-    ) -> None:
+    `job` is the process that the caller's shell knows, which may not be this one.
+    """
+
+    def __init__(self, environ: Mapping[str, str], stdin: int = 0, stdout: int = 1, stderr: int = 2,
+                 directory: str = ".", job: int | None = None) -> None:
         self.environ = environ
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
         self.directory = directory
+        self.job = os.getpid() if job is None else job
         self.host = ""
         self.debug = False
         self._client: Client | None = None
@@ -70,6 +73,8 @@ class Session:
 
     def open(self, path: str) -> BinaryIO:
         """A file of the caller's for reading. Raises CommandError in Go's words, which Docker's users know."""
+        if not path:  # else it were the directory
+            raise CommandError("open : no such file or directory")
         try:
             return open(os.path.join(self.directory, path), "rb")
         except OSError as error:

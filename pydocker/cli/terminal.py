@@ -42,6 +42,22 @@ def size(fd: int) -> Size | None:
     return Size(lines, columns) if lines and columns else None
 
 
+def in_foreground(fd: int, job: int) -> bool:
+    """Whether what is typed at the terminal `fd` is for the process `job`, and not for its shell or another job.
+
+    Read from outside (proc(5), stat): a warm process has no controlling terminal, so that its reads would take what is
+    meant for others, where the kernel would stop the job itself (SIGTTIN).
+    """
+    try:
+        with open(f"/proc/{job}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        typed_at = os.fstat(fd).st_rdev
+    except OSError:
+        return True
+    group, controlling, foreground = (int(fields[index]) for index in (2, 4, 5))
+    return foreground == group or typed_at not in (controlling, os.makedev(5, 0))
+
+
 @contextmanager
 def raw(fd: int) -> Iterator[None]:
     """The terminal `fd` raw for a while; a no-op for anything else. A signal that ends us puts it back before."""

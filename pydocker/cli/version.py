@@ -5,7 +5,9 @@ import platform
 from pydocker import __version__
 from pydocker.cli import template
 from pydocker.cli.command import NONE, Command
+from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import value
+from pydocker.cli.inspect import parsed
 from pydocker.cli.session import Session
 from pydocker.client import system
 from pydocker.client.answers import Json
@@ -22,19 +24,27 @@ _ENGINE_LINES = (
 
 def version(session: Session, arguments: tuple[str, ...], *, format: str | None) -> int:
     """Print both; a server that does not answer is an error, after the client's half."""
-    print_ = None if format in (None, "json") else template.compile(str(format))
+    print_ = parsed("{{json .}}" if format == "json" else format, "version") if format else None
     try:
         server, failure = system.version(session.client()), None
     except PydockerError as error:
         server, failure = None, error
     document: dict[str, Json] = {"Client": _client(session), "Server": server}
-    if format == "json":
-        session.say(template.to_json(document))
-    else:
-        session.write(print_(document) + "\n" if print_ else _told(document))
+    session.write(_through(session, print_, document) if print_ else _told(document))
     if failure is not None:
         raise failure
     return 0
+
+
+def _through(session: Session, print_: template.Template, document: dict[str, Json]) -> str:
+    """A server that is not there is a nil pointer."""
+    client = template.typed(document["Client"], "system.clientVersion")
+    server = template.typed(document["Server"], "*types.Version") or template.NO_POINTER
+    try:
+        return print_(template.Struct({"Client": client, "Server": server}, "system.versionInfo")) + "\n"
+    except template.TemplateError as error:
+        session.say("")
+        raise CommandError(str(error)) from error
 
 
 def _client(session: Session) -> dict[str, Json]:

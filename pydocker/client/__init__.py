@@ -2,7 +2,7 @@
 
     address      unix:///run/pydocker.sock -> Address -> connected socket
     api          Client: versions, errors, JSON; the only thing that knows "/v1.47"
-    containers, images, execs, system   one function per route, by noun
+    containers, images, registries, execs, system   one function per route, by noun
     answers      what the server answers, typed
     launch       starting the server when nobody has
 

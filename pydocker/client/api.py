@@ -17,7 +17,7 @@ from typing import NamedTuple, Self, TypeVar
 
 import msgspec
 
-from pydocker.errors import PydockerError, Unavailable
+from pydocker.errors import InvalidParameter, PydockerError, Unavailable
 from pydocker.wire import http
 
 NEWEST = "1.47"
@@ -108,8 +108,8 @@ class Client:
         self, method: str, path: str, query: Query | None = None, body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One request with a JSON body (or none). Raises ApiError for a status of 400 and above."""
-        content = b"" if body is None else msgspec.json.encode(body)
+        """One request with a JSON body (or none). Raises ApiError for a status of 400 and above, InvalidParameter."""
+        content = b"" if body is None else encoded(body)
         fields = {"Content-Type": "application/json"} if content else {}
         response = self._exchange(method, self._target(path, query), {**fields, **(headers or {})}, content)
         if response.status < 400:
@@ -121,10 +121,10 @@ class Client:
         self.version, self._settled = older[1], True
         return self.send(method, path, query, body, headers)
 
-    def upload(self, path: str, query: Query, body: Iterable[bytes]) -> Response:
-        """POST a stream of bytes of unknown length (a tar archive)."""
+    def upload(self, path: str, query: Query, body: Iterable[bytes], method: str = "POST") -> Response:
+        """POST (or PUT) a stream of bytes of unknown length (a tar archive)."""
         self.negotiate()
-        response = self._exchange("POST", self._target(path, query), {"Content-Type": "application/x-tar"}, body)
+        response = self._exchange(method, self._target(path, query), {"Content-Type": "application/x-tar"}, body)
         if response.status < 400:
             return response
         raise _error(response)
@@ -187,6 +187,17 @@ def quoted(text: str, also: bytes = b"") -> str:
 def segment(text: str) -> str:
     """`text` as one segment of a path: a `?` or a `/../` in a container's name must not become another route."""
     return quoted(text)
+
+
+def encoded(value: object) -> bytes:
+    """`value` as JSON, which holds nothing but Unicode. InvalidParameter: argv, or a file, had other bytes.
+
+    They are not shown: they may be a password's.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as error:
+        raise InvalidParameter("a value is not valid UTF-8, and cannot be sent to the server") from error
 
 
 def decoded(content: bytes, type: type[T]) -> T:

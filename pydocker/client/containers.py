@@ -1,12 +1,25 @@
 """Routes under `/containers`, one function each (Engine API, "Container")."""
 
+import time
+from typing import Any
+
 import msgspec
 
 from pydocker.client import answers
 from pydocker.client.api import Client, Query, Response, Stream, decoded, segment
+from pydocker.errors import InvalidParameter
+
+
+class Asked(msgspec.Struct, frozen=True, rename="pascal"):
+    """A container's name, and the body of a create request that makes it again."""
+
+    name: str
+    request: dict[str, Any]
 
 
 def _path(container: str, verb: str = "") -> str:
+    if not container.strip():
+        raise InvalidParameter("invalid container name or ID: value is empty")
     return f"/containers/{segment(container)}" + (f"/{verb}" if verb else "")
 
 
@@ -33,6 +46,16 @@ def inspect(client: Client, container: str, size: bool) -> bytes:
     return client.send("GET", _path(container, "json"), {"size": size or None}).read()
 
 
+def asked(client: Client, container: str) -> Asked:
+    """The request that makes it again. A route of our own."""
+    return client.get(_path(container, "request"), Asked)
+
+
+def oci(client: Client, container: str) -> bytes:
+    """The config.json of its bundle. A route of our own."""
+    return client.send("GET", _path(container, "oci")).read()
+
+
 def start(client: Client, container: str, detach_keys: str | None = None) -> None:
     client.post(_path(container, "start"), {"detachKeys": detach_keys or None})
 
@@ -43,6 +66,33 @@ def stop(client: Client, container: str, timeout: int | None, signal: str | None
 
 def restart(client: Client, container: str, timeout: int | None, signal: str | None) -> None:
     client.post(_path(container, "restart"), {"t": timeout, "signal": signal or None})
+
+
+def pause(client: Client, container: str) -> None:
+    client.post(_path(container, "pause"))
+
+
+def unpause(client: Client, container: str) -> None:
+    client.post(_path(container, "unpause"))
+
+
+def top(client: Client, container: str, options: str) -> answers.Top:
+    return client.get(_path(container, "top"), answers.Top, {"ps_args": options or None})
+
+
+def update(client: Client, container: str, request: object) -> tuple[str, ...]:
+    """The server's warnings."""
+    return decoded(client.post(_path(container, "update"), None, request), answers.Updated).warnings or ()
+
+
+def stats(client: Client, container: str, stream: bool) -> Response:
+    """A sample a line: every second while it is read, or one."""
+    return client.send("GET", _path(container, "stats"), {"stream": stream})
+
+
+def ports(client: Client, container: str) -> dict[str, tuple[answers.PortBinding, ...] | None]:
+    """Where its ports are published, by `80/tcp`."""
+    return client.get(_path(container, "json"), answers.Published).network_settings.ports or {}
 
 
 def kill(client: Client, container: str, signal: str | None) -> None:
@@ -70,6 +120,14 @@ def wait(client: Client, container: str, condition: str | None = None) -> Respon
 def waited(response: Response) -> answers.Waited:
     """The container's exit status; blocks until there is one."""
     return decoded(response.read(), answers.Waited)
+
+
+def died(client: Client, container: str) -> int | None:
+    """The exit status of the container's last death, of which the events still tell when it has removed itself."""
+    chosen = msgspec.json.encode({"type": ["container"], "event": ["die"], "container": [container]}).decode()
+    told = client.send("GET", "/events", {"until": str(time.time()), "filters": chosen}).read().split(b"\n")
+    last = [decoded(line, answers.Event).actor.attributes or {} for line in told if line][-1:]
+    return int(last[0]["exitCode"]) if last else None
 
 
 def attach(client: Client, container: str, query: Query) -> Stream:

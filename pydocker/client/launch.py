@@ -9,6 +9,7 @@ connect to that one. So the death of "our" server means nothing yet: only a sock
 
 import os
 import select
+import signal
 import socket
 import sys
 import time
@@ -20,12 +21,16 @@ from pydocker.client.address import Address, Refused, connect
 from pydocker.errors import Unavailable
 from pydocker.paths import Paths
 
-_PATIENCE = 15.0  # seconds for a server that lives, but does not listen yet
+_PATIENCE = 60.0  # seconds for a server that lives, but does not listen yet: an emulated machine takes thirty
 _GRACE = 1.0  # seconds for another one's server, when ours has died
 _PAUSE = 0.005
 
 # Not the environment of a service manager, nor the choice of another server: they were meant for this process.
 _PRIVATE = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "DOCKER_HOST")
+
+# What is ignored stays so across execve: nohup's SIGHUP, or the SIGINT of a shell's background job, which every command
+# of the server's warm process would then ignore too.
+_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 _MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pydocker.cli import main; sys.exit(main(sys.argv[1:]))"
 
@@ -69,7 +74,7 @@ def _between(send: int, log: Path, environ: Mapping[str, str]) -> NoReturn:
     try:
         os.chdir("/")
         os.umask(0o022)
-        pid = os.posix_spawn(argv[0], argv, inherited, setsid=True, file_actions=[
+        pid = os.posix_spawn(argv[0], argv, inherited, setsid=True, setsigmask=(), setsigdef=_SIGNALS, file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),

@@ -4,10 +4,11 @@ The file lies in the container's run directory, so it outlives the server and en
 it is says its place.
 """
 
-import os
 import re
 import secrets
+from contextlib import suppress
 
+from pydocker.containers import pausing, staying
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
@@ -31,12 +32,19 @@ class Execs:
 
     def create(self, container: ContainerId, config: ExecConfig) -> ExecId:
         """Conflict: the container does not run. InvalidParameter: nothing to run, or senseless."""
-        if not self._statuses.container(container).state.running:
+        found = self._statuses.container(container)
+        if not found.state.running:
             raise Conflict(f"container {container} is not running")
+        staying.refuse(found)
+        pausing.refuse(found, "exec")
         _check(config)
         id = ExecId(secrets.token_hex(32))
         path = self._store.paths.container_run(container) / EXECS / f"{id}.json"
-        documents.write(path, ExecSession(id=id, container=container, config=config), durable=False)
+        try:
+            documents.write(path, ExecSession(id=id, container=container, config=config), durable=False)
+        except FileNotFoundError:  # it has just ended, and its directory is gone: it is restarting now, or is not there
+            return self.create(container, config)
+        self._store.journal.container(found.record, f"exec_create: {' '.join(config.cmd)}", execID=id)
         return id
 
     def get(self, id: str) -> ExecSession:
@@ -44,15 +52,30 @@ class Execs:
         if _ID.fullmatch(id):
             for container in self._store.ids():
                 path = self._store.paths.container_run(container) / EXECS / f"{id}.json"
-                if os.path.exists(path):
-                    return documents.read(path, ExecSession)
+                with suppress(FileNotFoundError):
+                    session = documents.read(path, ExecSession)
+                    if session.running and self._statuses.lost_monitor(container):
+                        self._statuses.container(container)  # which records its end, and the session's
+                        return documents.read(path, ExecSession)
+                    return session
         raise NotFound(f"No such exec instance: {id}")
+
+    def unfinished(self, container: ContainerId) -> tuple[ExecId, ...]:
+        """The sessions that have not ended yet."""
+        found: list[ExecId] = []
+        for path in sorted((self._store.paths.container_run(container) / EXECS).glob("*.json")):
+            with suppress(FileNotFoundError):  # it ended a while ago, and its file goes just now
+                session = documents.read(path, ExecSession)
+                found += [session.id] if session.exit_code is None else []
+        return tuple(found)
 
     def start(self, id: str, attachment: Attachment | None) -> None:
         """Returns when its process runs. StartFailed: it cannot."""
         session = self.get(id)
-        if not self._statuses.container(session.container).state.running:
+        found = self._statuses.container(session.container)
+        if not found.state.running:
             raise Conflict(f"container {session.container} is not running")
+        pausing.refuse(found, "exec")
         with self._streams.connect(session.container) as connection:
             request = control.ExecRequest(id, attachment.request() if attachment else None)
             control.send(connection, request, [attachment.socket.fileno()] if attachment else [])

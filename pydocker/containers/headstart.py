@@ -1,7 +1,7 @@
-"""A head start for a container's first move between cgroups (see `runtime.linux.headstart`).
+"""A head start for the move of exec's process into the container's cgroup (see `runtime.linux.headstart`).
 
-As soon as a container is created or about to be started, a thread of its own makes the kernel prepare: the grace period
-passes while the client is still talking to us.
+As soon as an exec session is created, a thread of its own makes the kernel prepare: the grace period passes while the
+client is still talking to us.
 """
 
 import threading

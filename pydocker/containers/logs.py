@@ -1,21 +1,25 @@
-"""`logs`: from the files that the monitor writes. It is asked for one thing only: a nudge when there is more."""
+"""`logs`: from the files that the monitor writes, or the journal. It is asked for one thing only: a nudge when there is
+more.
+"""
 
 import contextlib
 import select
 import socket
 from collections.abc import Iterator
 from typing import Protocol
+from urllib.parse import quote_plus
 
 from pydocker.containers import logsettings
+from pydocker.containers.journal import JournalReader
 from pydocker.containers.options import LogOptions
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
 from pydocker.errors import NotSupported, Unavailable
-from pydocker.model.container import Container, ContainerId
+from pydocker.model.container import Container, ContainerId, Record
 from pydocker.monitor import control
-from pydocker.monitor.launch import LogSettings
-from pydocker.monitor.logreader import Entry, LogReader
+from pydocker.monitor.logformat import JSON, LOCAL, Entry
+from pydocker.monitor.logreader import LogReader
 from pydocker.monitor.logwriter import timestamp
 from pydocker.wire.stdcopy import STDERR, STDOUT
 
@@ -26,6 +30,18 @@ class Selectable(Protocol):
     """Anything with a descriptor."""
 
     def fileno(self) -> int: ...
+
+
+class Reader(Protocol):
+    """LogReader, or JournalReader."""
+
+    def reopen(self) -> None: ...
+
+    def skip_to_tail(self, lines: int) -> None: ...
+
+    def read(self) -> Iterator[list[Entry]]: ...
+
+    def close(self) -> None: ...
 
 
 class Logs:
@@ -39,12 +55,11 @@ class Logs:
     def read(self, id: ContainerId, options: LogOptions, gone: Selectable | None) -> Iterator[tuple[int, bytes]]:
         """(stream, text) in order. `gone` becomes readable when nobody listens any more. Raises at once."""
         container = self._statuses.container(id)
-        settings = logsettings.settings(container.record.host.log_config, self._store.paths.container(id), id)
-        if not settings.path:
+        if container.record.host.log_config.type == "none":
             raise NotSupported("configured logging driver does not support reading")
         # Subscribed before the first read: what comes in between is found by one of the two.
         more = self._follow(container) if options.follow else None
-        return self._lines(settings, options, more, gone)
+        return self._lines(container, options, more, gone)
 
     def _follow(self, container: Container) -> socket.socket | None:
         if not container.state.running:
@@ -55,9 +70,17 @@ class Logs:
             return connection
         return None
 
-    def _lines(self, settings: LogSettings, options: LogOptions, more: socket.socket | None,
+    def _reader(self, record: Record) -> Reader:
+        """Of its driver; opened."""
+        driver, directory = record.host.log_config.type, self._store.paths.container(record.id)
+        if driver == "journald":
+            return JournalReader(record.id)
+        files = logsettings.settings(record, directory).files
+        return LogReader(logsettings.path_of(record, directory), files, LOCAL if driver == "local" else JSON)
+
+    def _lines(self, container: Container, options: LogOptions, more: socket.socket | None,
                gone: Selectable | None) -> Iterator[tuple[int, bytes]]:
-        reader = LogReader(settings.path, settings.files)
+        reader = self._reader(container.record)
         try:
             if options.tail is not None:
                 reader.skip_to_tail(options.tail)
@@ -87,7 +110,7 @@ def _nudged(more: socket.socket, gone: Selectable | None) -> bool:
         return False
 
 
-def _chosen(reader: LogReader, options: LogOptions) -> Iterator[tuple[int, bytes]]:
+def _chosen(reader: Reader, options: LogOptions) -> Iterator[tuple[int, bytes]]:
     """The entries that the options want; neighbours of one stream are joined."""
     since = timestamp(options.since) if options.since else ""
     until = timestamp(options.until) if options.until else "~"
@@ -95,17 +118,31 @@ def _chosen(reader: LogReader, options: LogOptions) -> Iterator[tuple[int, bytes
     plain = len(wanted) == 2 and not since and until == "~"
     for batch in reader.read():
         chosen = batch if plain else [one for one in batch if one.stream in wanted and since <= one.time <= until]
-        yield from _joined(chosen, timestamps=options.timestamps)
+        yield from _joined(chosen, options)
 
 
-def _joined(entries: list[Entry], *, timestamps: bool) -> Iterator[tuple[int, bytes]]:
+def _joined(entries: list[Entry], options: LogOptions) -> Iterator[tuple[int, bytes]]:
     pieces: list[str] = []
     stream = ""
     for entry in entries:
         if entry.stream != stream and pieces:
-            yield _NUMBERS[stream], "".join(pieces).encode()
+            yield _NUMBERS[stream], _bytes(pieces)
             pieces = []
         stream = entry.stream
-        pieces.append(f"{entry.time} {entry.log}" if timestamps else entry.log)
+        pieces.append(told(entry, options) if options.timestamps or options.details else entry.log)
     if pieces:
-        yield _NUMBERS[stream], "".join(pieces).encode()
+        yield _NUMBERS[stream], _bytes(pieces)
+
+
+def told(entry: Entry, options: LogOptions) -> str:
+    """The line with what was asked for in front of it."""
+    text = entry.log
+    if options.details:
+        attributes = sorted(f"{quote_plus(key)}={quote_plus(value)}" for key, value in entry.attrs.items())
+        text = f"{','.join(attributes)} {text}"
+    return f"{entry.time} {text}" if options.timestamps else text
+
+
+def _bytes(pieces: list[str]) -> bytes:
+    """What was not UTF-8 in a log that keeps bytes is that again."""
+    return "".join(pieces).encode(errors="surrogateescape")

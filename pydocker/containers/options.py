@@ -1,8 +1,10 @@
-"""What callers pass besides ids: choices for reading logs, and how long to wait for what."""
+"""What callers pass besides ids: choices for reading logs, how long to wait for what, what an image of it says."""
 
 from enum import StrEnum
 
 import msgspec
+
+from pydocker.model.image import ImageDefaults
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +17,7 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True):
     tail: int | None = None
     follow: bool = False
     timestamps: bool = False
+    details: bool = False
 
 
 class WaitCondition(StrEnum):
@@ -23,3 +26,13 @@ class WaitCondition(StrEnum):
     NOT_RUNNING = "not-running"
     NEXT_EXIT = "next-exit"
     REMOVED = "removed"
+
+
+class CommitOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`changes` are Dockerfile instructions; where `config` says something, it is not the container's own setting."""
+
+    author: str = ""
+    comment: str = ""
+    changes: tuple[str, ...] = ()
+    pause: bool = True
+    config: ImageDefaults | None = None

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -19,10 +20,13 @@ from pydocker.containers.launching import Launcher
 from pydocker.errors import PydockerError
 from pydocker.images.store import ImageStore
 from pydocker.model.container import Config, ContainerId, HostConfig
+from pydocker.model.network import EndpointConfig
+from pydocker.model.point import Point
 from pydocker.monitor import plan as monitor_plan
 from pydocker.monitor import users
 from pydocker.monitor.launch import Launch
 from pydocker.paths import Paths
+from pydocker.volumes.service import Volumes
 from runtime.linux.interpreter import bootstrap
 from runtime.spec import Spec, encode
 
@@ -56,32 +60,49 @@ class RuntimeStep(msgspec.Struct, frozen=True, kw_only=True):
         return self.shell_
 
 
-def plan(images: ImageStore, launcher: Launcher, paths: Paths, engine: EngineConfig, config: Config, host: HostConfig,
-         platform: str | None) -> tuple[Told, ...]:
+def plan(images: ImageStore, launcher: Launcher, volumes: Volumes, paths: Paths, engine: EngineConfig, config: Config,
+         host: HostConfig, platform: str | None, networks: Mapping[str, EndpointConfig],
+         theirs: tuple[Point, ...] = ()) -> tuple[Told, ...]:
     """The steps of a start. Raises what create would raise, but for the name."""
     id = ContainerId("0" * 64)
     with images.using():
-        record = create.decide(id, "rehearsal", images.resolve(config.image), engine, config, host, platform)
+        record = create.decide(id, "rehearsal", images.resolve(config.image), engine, config, host, platform, networks,
+                               theirs)
+        record = msgspec.structs.replace(
+            record, points=tuple(create.found(point, images, volumes) for point in record.points or ()))
         launch = launcher.document(record, paths.container(id))
-    ours: tuple[Told, ...] = monitor_plan.preparation(launch)
+        connected = launcher.rehearse(record)
+    ours: tuple[Told, ...] = (*connected, *monitor_plan.preparation(launch))
     start: tuple[Told, ...] = (monitor_plan.Start(id),)
     if launch.runtime:
         return (*ours, *start)
     with tempfile.TemporaryDirectory(dir=paths.temporary) as bundle:
-        Path(bundle, "config.json").write_bytes(encode(_as_user(launch, bundle)))
+        Path(bundle, "config.json").write_bytes(encode(with_user(launch)))
         return (*ours, *_runtime_steps(bundle, launch), *start)
 
 
-def _as_user(launch: Launch, empty: str) -> Spec:
+def with_user(launch: Launch) -> Spec:
     """What the monitor will write when it has looked into the mounted root: here into the topmost layer with users."""
     assert launch.spec.process is not None
-    layer = next((layer for layer in launch.lower if os.path.lexists(f"{layer}/etc/passwd")), empty)
+    layers = (str(launch.upper), *reversed(launch.lower))
+    layer = next((layer for layer in layers if os.path.lexists(f"{layer}/etc/passwd")), launch.temporary)
     root = os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         identity = users.resolve(root, launch.user, launch.groups)
     finally:
         os.close(root)
-    return msgspec.structs.replace(launch.spec, process=monitor_plan.as_user(launch.spec.process, identity))
+    return msgspec.structs.replace(_connected(launch), process=monitor_plan.as_user(launch.spec.process, identity))
+
+
+def _connected(launch: Launch) -> Spec:
+    """With the network namespace that is there already, by the name that the steps' command lines give it."""
+    linux = launch.spec.linux
+    if not launch.sandbox or linux is None:
+        return launch.spec
+    path = f"/run/netns/{launch.id[:12]}"
+    namespaces = tuple(msgspec.structs.replace(one, path=path) if one.type == "network" else one
+                       for one in linux.namespaces)
+    return msgspec.structs.replace(launch.spec, linux=msgspec.structs.replace(linux, namespaces=namespaces))
 
 
 def _runtime_steps(bundle: str, launch: Launch) -> list[RuntimeStep]:

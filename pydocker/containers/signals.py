@@ -3,10 +3,11 @@
 import os
 import re
 import signal
+from collections.abc import Callable
 
 from pydocker.errors import Conflict, InvalidParameter
 from pydocker.model.container import Container
-from pydocker.monitor.monitor import start_time
+from pydocker.monitor.pids import start_time
 
 _NAME = re.compile(r"(?:SIG)?(RTMIN|RTMAX)([+-]\d{1,2})?", re.ASCII)
 
@@ -20,15 +21,18 @@ def number(text: str) -> int:
         found = getattr(signal, f"SIG{match[1]}") + int(match[2] or 0)
     else:
         found = getattr(signal, f"SIG{name}", 0) if name.isalnum() else 0
-    if not 0 < found <= signal.SIGRTMAX:
+    if found > signal.SIGRTMAX:
+        raise InvalidParameter(f"the linux daemon does not support signal {found}")
+    if found <= 0:
         raise InvalidParameter(f"invalid signal: {text[:40]}")
     return int(found)
 
 
-def send(container: Container, signum: int) -> None:
+def send(container: Container, signum: int, tell: Callable[[], None] = lambda: None) -> None:
     """Signal the container's init process: by pidfd, after comparing its start time, so a reused pid is never hit.
 
-    It needs no monitor, so a stopped one does not keep a container alive. Conflict: it does not run.
+    It needs no monitor, so a stopped one does not keep a container alive. Conflict: it does not run. `tell` is called
+    first, since the end that the signal brings about is told of by somebody else, and comes later.
     """
     try:
         fd = os.pidfd_open(container.state.pid) if container.state.pid else -1
@@ -37,6 +41,7 @@ def send(container: Container, signum: int) -> None:
     try:
         if fd < 0 or start_time(container.state.pid) != container.state.start_time:
             raise not_running(container)
+        tell()
         signal.pidfd_send_signal(fd, signum)
     except (ProcessLookupError, FileNotFoundError):
         raise not_running(container) from None
@@ -47,4 +52,4 @@ def send(container: Container, signum: int) -> None:
 
 def not_running(container: Container) -> Conflict:
     """Docker's words."""
-    return Conflict(f"cannot kill container: {container.record.name}: container {container.record.id} is not running")
+    return Conflict(f"container {container.record.id} is not running")

@@ -14,12 +14,15 @@ from pathlib import Path
 
 from pydocker.containers import names
 from pydocker.errors import Conflict, InvalidParameter, NotFound, PydockerError
+from pydocker.events.journal import Journal
 from pydocker.model.container import ContainerId, Record
 from pydocker.monitor import remains
 from pydocker.paths import Paths
 from pydocker.storage import documents, locks
 
 RECORD = "config.json"
+_FEW = 64  # records that may be remembered in vain
+READING = "reading"  # whoever holds this lock of a container reads the layers below it
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 
@@ -29,7 +32,9 @@ class Store:
 
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
+        self.journal = Journal(paths.events)
         self._decoded: dict[str, tuple[tuple[int, int], Record]] = {}
+        self._most_decoded = _FEW
 
     def ids(self) -> list[ContainerId]:
         return [ContainerId(name) for name in os.listdir(self.paths.containers) if _ID.fullmatch(name)]
@@ -80,6 +85,7 @@ class Store:
 
         A container with --rm is gone after a power cut anyway, so only the others are worth the wait for the disk.
         """
+        self._forget_removed()
         durable = not record.host.auto_remove
         documents.write(directory / RECORD, record, durable=durable)
         with locks.held(self.paths.names / ".lock"):
@@ -87,6 +93,10 @@ class Store:
             os.rename(directory, self.paths.container(record.id))
         if durable:
             documents.sync_directory(self.paths.containers)
+
+    def change(self, record: Record) -> None:
+        """Replace what is recorded of a container that keeps its name."""
+        documents.write(self.paths.container(record.id) / RECORD, record)
 
     def rename(self, record: Record) -> None:
         """Give the container the name that the record now carries."""
@@ -115,6 +125,13 @@ class Store:
             if not os.path.lexists(self.paths.names / name):
                 return name
         raise PydockerError("no free container name found in 100 attempts: give one with --name")
+
+    def _forget_removed(self) -> None:
+        """Now and then: what --rm has removed, its monitor does not tell us."""
+        if len(self._decoded) > self._most_decoded:
+            for id in self._decoded.keys() - set(self.ids()):
+                self.forget(id)
+            self._most_decoded = 2 * len(self._decoded) + _FEW
 
     def forget(self, id: str) -> None:
         """Drop what is remembered of a removed container."""

@@ -1,9 +1,10 @@
 """Attach, wait, resize: requests that belong to the container's monitor, or to the one that its start will make."""
 
 import contextlib
+import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydocker.containers.options import WaitCondition
 from pydocker.containers.status import Statuses
@@ -13,7 +14,10 @@ from pydocker.errors import Conflict, Unavailable
 from pydocker.model.container import Container, ContainerId
 from pydocker.monitor import control, detachkeys
 from pydocker.monitor.attach import Attachment
+from pydocker.network import publishing
+from pydocker.network.ports import Held
 
+_RESTARTED = 0.02  # seconds between two looks at one that has been stopped to be started
 _DYING = 1.0  # seconds; one that runs after that was started anew
 
 
@@ -32,7 +36,10 @@ class Streams:
     def attach(self, id: ContainerId, attachment: Attachment) -> None:
         """To the monitor, or into the queue for the next start. Conflict: it has ended, and is not to be started."""
         detachkeys.parse(attachment.detach_keys)
-        if self._statuses.container(id).state.running:
+        state = self._statuses.container(id).state
+        if state.paused:
+            raise Conflict(f"container {id} is paused, unpause the container before attach")
+        if state.running:
             with self.connect(id) as connection:
                 control.send(connection, attachment.request(), [attachment.socket.fileno()])
                 control.expect_done(connection, f"attach to container {id[:12]}")
@@ -59,7 +66,7 @@ class Streams:
             self._pending.for_start(id, theirs, removed=condition is WaitCondition.REMOVED)
         else:
             self._pending.for_removal(id, theirs)
-        return Waiter(ours, lambda: self._exit_code(id))
+        return Waiter(ours, lambda: self._truth(id, condition))
 
     def _wait_running(self, container: Container, condition: WaitCondition) -> Waiter:
         id = container.record.id
@@ -73,7 +80,19 @@ class Streams:
         except (Unavailable, OSError):  # it ended this very moment
             connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             theirs.close()
-        return Waiter(connection, lambda: self._exit_code(id))
+        return Waiter(connection, lambda: self._truth(id, condition))
+
+    def _truth(self, id: ContainerId, condition: WaitCondition) -> int:
+        """The exit code, when a monitor did not tell it. One that was to be removed, and is there, is being restarted:
+        then it is the code of the run after which it will be."""
+        code = self._exit_code(id)
+        with contextlib.suppress(FileNotFoundError):
+            while condition is WaitCondition.REMOVED:
+                container = self._statuses.container(id)
+                if container.state.running:
+                    return self._wait_running(container, condition).result()
+                time.sleep(_RESTARTED)
+        return code
 
     def _exit_code(self, id: ContainerId) -> int:
         """The truth, when a monitor was killed before it could tell.
@@ -87,6 +106,34 @@ class Streams:
         except FileNotFoundError:  # --rm: it is gone, and took its exit code along
             return 137
         return 137 if state.running else state.exit_code
+
+    def namespace(self, id: ContainerId) -> int:
+        """A descriptor of the network namespace. Conflict: it has ended."""
+        with self.connect(id) as connection:
+            control.send(connection, control.Namespace())
+            return control.expect_descriptor(connection, f"network of container {id[:12]}")
+
+    def listen(self, id: ContainerId, sockets: Sequence[int]) -> None:
+        """Have names answered on these. Conflict: it has ended."""
+        with self.connect(id) as connection:
+            control.send(connection, control.Listen(), sockets)
+            control.expect_done(connection, f"names for container {id[:12]}")
+
+    def arrange(self, id: ContainerId, held: Held) -> None:
+        """Its endpoints on disk have changed; these sockets hold ports that are new."""
+        packed = publishing.packed(held)
+        try:
+            with self.connect(id) as connection:
+                control.send(connection, control.Arrange(), (packed,))
+                control.expect_done(connection, f"ports of container {id[:12]}")
+        finally:
+            os.close(packed)
+
+    def spare(self, id: ContainerId) -> None:
+        """Leave the container at its end, in spite of --rm."""
+        with self.connect(id) as connection:
+            control.send(connection, control.Spare())
+            control.expect_done(connection, f"restart container {id[:12]}")
 
     @contextlib.contextmanager
     def ending(self, id: ContainerId) -> Iterator[int]:

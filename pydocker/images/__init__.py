@@ -7,4 +7,6 @@
     changes    the Dockerfile instructions that `import --change` takes   (pure)
     importing  a root file system's archive -> an image
     pull       a registry's image -> an image
+    push       an image -> a registry's image
+    remote     both as the configuration wants them, and what else is asked of registries
 """

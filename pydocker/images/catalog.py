@@ -15,11 +15,13 @@ from typing import NewType
 
 import msgspec
 
+from pydocker.errors import InvalidParameter
 from pydocker.model.digest import Digest
 from pydocker.model.image import OCI_INDEX, Descriptor
 from pydocker.model.reference import Reference
 
 REF_NAME = "org.opencontainers.image.ref.name"
+_ALGORITHM = "sha256"
 Name = NewType("Name", str)  # a complete reference, with a tag or a digest, not both
 
 
@@ -29,6 +31,14 @@ def name_of(reference: Reference) -> Name:
     if complete.digest is not None:
         return Name(f"{complete.name}@{complete.digest}")
     return Name(str(complete))
+
+
+def new_name(reference: Reference) -> Name:
+    """The entry that an image gets. Raises InvalidParameter for a repository `sha256`: with it, an archive could give
+    its image a name that is read as another one's id (CVE-2014-8178)."""
+    if reference.familiar_name == _ALGORITHM:
+        raise InvalidParameter("refusing to create an ambiguous tag using digest algorithm as name")
+    return name_of(reference)
 
 
 class Catalog(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,6 +6,7 @@
 The digest under which a registry is asked for again (`name@sha256:…`) is that of the document it sent first.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from pydocker.model.image import Descriptor, ImageConfig, Index, Manifest
 from pydocker.model.platform import Platform, candidates, choose, host, normalised
 from pydocker.model.reference import Reference
 from pydocker.registry import manifest as documents
+from pydocker.registry.blob import Misled
 from pydocker.registry.manifest import LONGEST, Fetched
 from pydocker.registry.repository import Repository
 
@@ -90,8 +92,9 @@ def _without_nulls(value: object) -> object:
 def _small_blob(repository: Repository, descriptor: Descriptor) -> bytes:
     if descriptor.size > LONGEST:
         raise Unavailable(f"image config {descriptor.digest}: {descriptor.size} bytes, at most {LONGEST} are accepted")
-    with repository.blob(descriptor) as pieces:
-        return b"".join(pieces)
+    while True:
+        with contextlib.suppress(Misled), repository.blob(descriptor) as pieces:  # ends: there are so many mirrors
+            return b"".join(pieces)
 
 
 def _check(config: ImageConfig, layers: Sequence[Descriptor], wanted: Reference, platform: Platform | None) -> None:

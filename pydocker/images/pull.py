@@ -3,25 +3,30 @@
     manifest (or index -> platform -> manifest), config                 verified before they are parsed
         │
     layer threads, the largest layer first:
-        download ──> blob file ──> Verifying (the registry's digest) ──> blobs/
+        download ──> partial blob ──> Verifying (the registry's digest)
                         └─ followed by a child process: decompress, digest, unpack ──> draft
         │
-    settle in order (directories inherit from the layers below), sync the file system once, rename everything
+    settle in order (directories inherit from the layers below), sync the file system once, rename everything:
+    partial blobs to blobs/, drafts to layers/
         │
     index.json gets the name: from here on the image exists
 
 A layer is checked twice: its compressed bytes against the manifest, by the registry client; what came out of them
-against the config's diff_ids. Whatever is killed before the last line leaves drafts and unreferenced files, which a
-later pull uses again or a sweep removes.
+against the config's diff_ids. Whatever is killed before the last line leaves drafts, which a sweep removes, and
+partial blobs, with which the next pull goes on. So does a pull that the person ended, or the network. Any other failure
+leaves nothing.
 """
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from pydocker.images import leases
+from pydocker.errors import PydockerError
+from pydocker.images import leases, partial
 from pydocker.images.documents import Chosen, Layer, select
 from pydocker.images.progress import Bar, Progress, Tell
 from pydocker.images.store import ImageStore
@@ -34,9 +39,11 @@ from pydocker.model.digest import Digest
 from pydocker.model.image import Descriptor, Image
 from pydocker.model.platform import Platform
 from pydocker.model.reference import Reference
+from pydocker.registry.message import Broken, Unreachable
 from pydocker.registry.repository import Repository
 from pydocker.storage import locks
 
+_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG))
 _AT_ONCE = 4  # layers; more do not use two cores better, and each costs some MiB
 
 Finished = Future[Result | None]
@@ -52,19 +59,38 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
     chosen = select(repository, wanted, platform)
     # Not before the registry has answered for the image: a pull that fails earlier is an error, and no stream.
     tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
-    names = _names(wanted, chosen.answered)
-    store.make()
-    with _alone(store.paths.temporary, chosen.fetched.digest), _leased(store, chosen):
-        before = store.find(wanted)
-        _Layers(store, layers, chosen.layers, tell).get(repository)
-        store.blobs.add(chosen.config_content)
-        store.blobs.add(chosen.fetched.content)
-        image = store.add(Descriptor(media_type=chosen.fetched.media_type, digest=chosen.fetched.digest,
-                                     size=len(chosen.fetched.content)), names)
+    with _undone(store, wanted):
+        store.make()
+        with _alone(store.paths.temporary, chosen.fetched.digest), _leased(store, chosen):
+            before = store.find(wanted)
+            _Layers(store, layers, chosen.layers, tell).get(repository)
+            image = _enter(store, chosen, _names(wanted, chosen.answered))
     layers.sweep_drafts()
+    partial.sweep(store.paths.temporary)
     tell(Progress("", f"Digest: {chosen.answered}"))
     tell(Progress("", _status(wanted, is_new=before != image.id)))
     return image
+
+
+def _enter(store: ImageStore, chosen: Chosen, names: Sequence[Reference]) -> Image:
+    """Write the documents, then the names that make them an image."""
+    store.blobs.add(chosen.config_content)
+    store.blobs.add(chosen.fetched.content)
+    return store.add(Descriptor(media_type=chosen.fetched.media_type, digest=chosen.fetched.digest,
+                                size=len(chosen.fetched.content)), names)
+
+
+@contextlib.contextmanager
+def _undone(store: ImageStore, wanted: Reference) -> Iterator[None]:
+    """Where the disk fails after layers and blobs have their names already, nothing of them stays."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:  # whoever listens to the pull may have failed, too
+            raise
+        with contextlib.suppress(OSError, PydockerError):
+            store.collect()
+        raise PydockerError(f"store {wanted.familiar()}: {os.strerror(error.errno).lower()}") from error
 
 
 def _names(wanted: Reference, answered: Digest) -> list[Reference]:
@@ -108,6 +134,7 @@ class _Layers:
         self._events: SimpleQueue[Progress | Finished] = SimpleQueue()
         self._drafts: dict[Digest, Draft] = {}
         self._settled = 0
+        self._left = False  # whether the listener did
 
     def get(self, repository: Repository) -> None:
         """Fetch, unpack and commit whatever is missing."""
@@ -120,12 +147,28 @@ class _Layers:
             for layer in missing:
                 if not self._layers.has(layer.chain):
                     self._drafts[layer.chain] = stack.enter_context(self._layers.draft())
-            with Workers() as workers:
-                transfers = Transfers(repository, self._store.blobs, self._layers, workers, self._events.put)
+            workers = stack.enter_context(Workers(self._store.ceiling))
+            transfers = stack.enter_context(Transfers(
+                repository, self._store.blobs, self._store.paths.temporary, self._layers, workers, self._events.put))
+            with self._kept_or_discarded(transfers), repository.noticing(self._notice):
                 self._transfer(missing, transfers)
-            self._layers.sync()
+                transfers.sync()
+            transfers.commit()
             for chain, draft in self._drafts.items():
                 self._layers.commit(draft, chain)
+
+    def _notice(self, words: str) -> None:
+        """What the layer threads hear, too, is told in this one."""
+        self._events.put(Progress("", words))
+
+    @contextlib.contextmanager
+    def _kept_or_discarded(self, transfers: Transfers) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if not (self._left or isinstance(error, Broken | Unreachable)):
+                transfers.discard()
+            raise
 
     def _is_here(self, layer: Layer) -> bool:
         return self._layers.has(layer.chain) and self._store.blobs.has(layer.blob.digest)
@@ -134,7 +177,9 @@ class _Layers:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             running: dict[Finished, Layer] = {}
             try:
-                for layer in sorted(missing, key=lambda layer: -layer.blob.size):
+                for place, layer in enumerate(sorted(missing, key=lambda layer: -layer.blob.size)):
+                    if place >= _AT_ONCE:
+                        self._say(layer, "Waiting")
                     future = pool.submit(transfers.fetch, layer, self._drafts.get(layer.chain))
                     running[future] = layer
                     future.add_done_callback(self._events.put)
@@ -150,7 +195,9 @@ class _Layers:
         while len(results) < len(running):
             event = self._events.get()
             if isinstance(event, Progress):
+                self._left = True
                 self._tell(event)
+                self._left = False
             else:
                 results[running[event].chain] = event.result()
                 self._settle(results, {layer.chain for layer in running.values()})

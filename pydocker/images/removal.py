@@ -14,10 +14,12 @@ from typing import Literal
 
 import msgspec
 
-from pydocker.errors import Conflict
+from pydocker.errors import Conflict, NotFound
 from pydocker.images.catalog import Catalog, Name, name_of
 from pydocker.model import digest, reference
 from pydocker.model.digest import Digest
+from pydocker.model.image import Image
+from pydocker.model.platform import Platform, normalised
 
 Removed = tuple[Literal["Untagged", "Deleted"], str]
 User = tuple[str, bool]  # a container's id, and whether it is running
@@ -50,6 +52,14 @@ def decide(catalog: Catalog, manifests: Sequence[Digest], id: Digest, name: str,
         deletes = is_id(name, id) or not _conflict(id, len(names) - len(going), force=force, users=users)
         going = names if deletes else going
     return _decision(catalog, manifests, going, id, deletes=deletes)
+
+
+def check_platform(image: Image, name: str, platforms: Sequence[Platform]) -> None:
+    """With `--platform`, an image for something else is not the one that was meant. Raises NotFound."""
+    actual = normalised(image.config.os or "linux", image.config.architecture, image.config.variant)
+    if platforms and actual not in platforms:
+        raise NotFound(f"image with reference {name} was found but does not match the specified platform: "
+                       f"wanted {', '.join(map(str, platforms))}, actual: {actual}")
 
 
 def is_id(name: str, id: Digest) -> bool:

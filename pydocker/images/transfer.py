@@ -1,27 +1,31 @@
-"""One layer's way from the registry into the blobs and into a draft, in a thread of its own.
+"""One layer's way from the registry into a partial blob and into a draft, in a thread of its own.
 
-    registry ──> blob draft ──> blobs/sha256/…       the registry client's iteration ends only if all bytes were right
+    registry ──> tmp/partial-…     the registry client's iteration ends only if all bytes were right
                     └── read by the child that unpacks, while it grows
 
-A blob that is there already (an interrupted pull, an image whose name went) is used instead of the registry; should it
-turn out to be damaged, it is removed and fetched after all.
+What an interrupted pull left of the blob is not fetched again, but digested again: if it is damaged, everything is
+fetched after all. A blob that an image had once is used instead of the registry, with the same distrust.
 """
 
 import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from pydocker.errors import PydockerError, Unavailable
 from pydocker.images.documents import MISMATCH, Layer
+from pydocker.images.partial import Partial
 from pydocker.images.progress import Bar, Tell
 from pydocker.layers.foreman import Result
 from pydocker.layers.limits import ArchiveError
 from pydocker.layers.store import Draft, LayerStore
 from pydocker.layers.workers import Job, Workers
+from pydocker.model.digest import Digest
+from pydocker.registry.blob import Begun, Misled
 from pydocker.registry.repository import Repository
-from pydocker.storage.blobs import BlobDraft, Blobs
+from pydocker.storage.blobs import Blobs
 
 
 class Stopped(Exception):
@@ -29,19 +33,48 @@ class Stopped(Exception):
 
 
 class Transfers:
-    """What the layer threads of one pull share."""
+    """What the layer threads of one pull share. A context manager: leaving it lets go of the partial blobs."""
 
-    def __init__(self, repository: Repository, blobs: Blobs, layers: LayerStore, workers: Workers, tell: Tell) -> None:
+    def __init__(self, repository: Repository, blobs: Blobs, temporary: Path, layers: LayerStore, workers: Workers,
+                 tell: Tell) -> None:
         self._repository, self._blobs, self._layers, self._workers = repository, blobs, layers, workers
-        self._tell = tell
+        self._temporary, self._tell = temporary, tell
         self._jobs: set[Job] = set()
         self._stopped = threading.Event()
+        self._guard = threading.Lock()
+        self._partials: dict[Digest, Partial] = {}
+        self._flusher = ThreadPoolExecutor(1, "flusher")
+        self._flushes: list[Future[None]] = []
+
+    def __enter__(self) -> "Transfers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flusher.shutdown(cancel_futures=True)
+        for partial in self._partials.values():
+            partial.close()
 
     def stop(self) -> None:
         """Let all threads end soon."""
         self._stopped.set()
         for job in tuple(self._jobs):
             job.stop()
+
+    def sync(self) -> None:
+        """Everything that was written is on disk when this returns. Raises OSError where that was impossible."""
+        self._layers.sync()
+        for flush in self._flushes:
+            flush.result()  # the kernel tells a failed write once, to whoever syncs first
+
+    def commit(self) -> None:
+        """Make blobs of what was fetched; after `sync`."""
+        for partial in self._partials.values():
+            partial.commit(self._blobs)
+
+    def discard(self) -> None:
+        """Keep nothing for a later pull: it would fail as well."""
+        for partial in self._partials.values():
+            partial.discard()
 
     def fetch(self, layer: Layer, draft: Draft | None) -> Result | None:
         """Get the layer's blob, and unpack it into `draft` unless that is None (it is unpacked already).
@@ -64,22 +97,57 @@ class Transfers:
             return self._unpacked(layer, job, bar)
 
     def _fetch(self, layer: Layer, draft: Draft | None, bar: Bar) -> Result | None:
-        with self._blobs.draft(layer.blob.digest) as blob, contextlib.ExitStack() as stack:
-            job = None if draft is None else stack.enter_context(self._job(draft, blob.path))
-            self._download(layer, blob, job, bar)
-            self._blobs.commit(blob)
-            bar.say("Download complete")
-            return None if job is None else self._unpacked(layer, job, bar)
+        partial = self._partial(layer.blob.digest)
+        with partial.guard:
+            if partial.size > layer.blob.size:
+                partial.empty()
+            while True:  # at most once for what was kept, and once for each mirror
+                with contextlib.ExitStack() as stack:
+                    job = None if draft is None else stack.enter_context(self._job(draft, partial.path))
+                    kept = partial.size
+                    try:
+                        if not partial.complete:
+                            self._download(layer, partial, job, bar)
+                    except Unavailable as error:
+                        if not (isinstance(error, Misled) or 0 < kept <= layer.blob.size <= partial.size):
+                            raise
+                        self._begin_anew(partial, draft, job)
+                    else:
+                        return self._arrived(layer, partial, job, bar)
 
-    def _download(self, layer: Layer, blob: BlobDraft, job: Job | None, bar: Bar) -> None:
-        with self._repository.blob(layer.blob) as pieces:
+    def _arrived(self, layer: Layer, partial: Partial, job: Job | None, bar: Bar) -> Result | None:
+        partial.complete = True
+        bar.say("Download complete")
+        return None if job is None else self._unpacked(layer, job, bar)
+
+    @staticmethod
+    def _begin_anew(partial: Partial, draft: Draft | None, job: Job | None) -> None:
+        """What is here of the blob is damaged. Its child has to end before its directory can be emptied."""
+        if draft is not None and job is not None:
+            job.complete()
+            with contextlib.suppress(PydockerError):
+                job.result()
+            draft.empty()
+        partial.empty()
+
+    def _partial(self, blob: Digest) -> Partial:
+        """One for all layers with the same blob."""
+        with self._guard:
+            if blob not in self._partials:
+                self._partials[blob] = Partial(self._temporary, blob)
+            return self._partials[blob]
+
+    def _download(self, layer: Layer, partial: Partial, job: Job | None, bar: Bar) -> None:
+        if partial.size and job is not None:
+            job.more()
+        with self._repository.blob(layer.blob, Begun(partial.size, partial.check)) as pieces:
             for piece in pieces:
                 if self._stopped.is_set():
                     raise Stopped
-                blob.write(piece)
+                partial.write(piece)
                 if job is not None:
                     job.more()
-                bar.move("Downloading", blob.size)
+                bar.move("Downloading", partial.size)
         bar.say("Verifying Checksum")  # done: the iteration would have raised
 
     def _unpacked(self, layer: Layer, job: Job, bar: Bar) -> Result:
@@ -88,7 +156,7 @@ class Transfers:
         if f"sha256:{result.diff}" != layer.diff_id:
             raise Unavailable(MISMATCH)
         # the sync that counts comes with the last layer; begun now, the disk works while the others need the CPU
-        self._layers.sync()
+        self._flushes.append(self._flusher.submit(self._layers.sync))
         return result
 
     @contextlib.contextmanager

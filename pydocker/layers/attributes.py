@@ -27,7 +27,7 @@ def give(fd: int, entry: Entry) -> None:
 
 def finish(fd: int, entry: Entry) -> None:
     """To an open file that has its owner and its mode already."""
-    for key, value in _wanted(entry):
+    for key, value in wanted(entry):
         os.setxattr(fd, key, value)
     os.utime(fd, ns=(entry.mtime, entry.mtime))
 
@@ -37,7 +37,7 @@ def give_name(parent: int, name: bytes, entry: Entry) -> None:
     os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
     if not stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
         os.chmod(name, entry.mode, dir_fd=parent)
-    for key, value in _wanted(entry):
+    for key, value in wanted(entry):
         os.setxattr(b"/proc/self/fd/%d/%s" % (parent, name), key, value, follow_symlinks=False)
     os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
@@ -56,7 +56,8 @@ def is_whiteout(there: os.stat_result) -> bool:
     return stat.S_ISCHR(there.st_mode) and there.st_rdev == 0
 
 
-def _wanted(entry: Entry) -> Iterator[tuple[bytes, bytes]]:
+def wanted(entry: Entry) -> Iterator[tuple[bytes, bytes]]:
+    """The extended attributes that a file gets of those that its entry has."""
     for key, value in entry.xattrs.items():
         if key.startswith(_KEPT_XATTRS) and not key.startswith(_REFUSED_XATTRS):
             yield key, value

@@ -4,11 +4,15 @@ The media type of a descriptor is not trusted for this: registries hold gzip und
 and Docker too looks at the bytes. Everything happens in this process; no `xz` or `unpigz` is looked up in any PATH
 (CVE-2014-9357). Both libraries release the interpreter lock.
 
-    1f 8b           gzip   isal, 720 MB/s where zlib does 330; several members in a row are one stream (RFC 1952)
+    1f 8b           gzip   several members in a row are one stream (RFC 1952), as eStargz has them
     28 b5 2f fd     zstd   several frames in a row are one stream; windows up to 128 MiB (RFC 8878)
+    5x 2a 4d 18     zstd   a frame to skip, with which a stream may begin, and in which zstd:chunked has its contents
     fd 37 7a 58 …   xz     for `import` only: no registry sends it
     42 5a 68        bzip2  the same
     anything else   a tar archive as it is
+
+gzip is isal's: on the layers of a Debian with a compiler (193 MB, 500 unpacked, one core of a busy machine) it unpacks
+460 MB/s, zlib-ng 340, zlib 185; and it packs 300 MB/s at a ratio of 2.23, zlib-ng 136 at 1.94, zlib 49 at 2.30.
 """
 
 import bz2
@@ -18,18 +22,18 @@ from enum import StrEnum
 from typing import Protocol, cast
 
 import zstandard
-from isal import igzip_lib, isal_zlib
+from isal import igzip_lib
 
 from pydocker.layers.limits import ArchiveError
 
-PIECE = 1 << 20  # bytes of content handed on at once
+PIECE = 1 << 18  # bytes of content handed on at once: they stay in the cache between decompressing, hashing, writing
 _READ = 1 << 18
+_HEADER = 1 << 17  # bytes that hold any sensible member's header: an extra field may have 64 KiB
 _WINDOW = 1 << 27
 _XZ_MEMORY = 1 << 27
 _GZIP_ERROR = cast(type[Exception], igzip_lib.error)  # isal's stub calls the class an instance
 _SKIPPABLE = 0x184D2A50
 _RLE = 1
-_LEVEL = 1  # of igzip: 540 MB/s
 
 Read = Callable[[int], bytes]  # at most n bytes, b"" at the end
 
@@ -67,15 +71,21 @@ class _Decompressor(Protocol):
 
 def detect(start: bytes) -> Compression:
     """What the stream that begins with `start` (6 bytes are enough) is compressed with."""
+    if len(start) >= 4 and _is_skippable(start):
+        return Compression.ZSTD
     return next((kind for magic, kind in _MAGIC if start.startswith(magic)), Compression.NONE)
 
 
+def _is_skippable(magic: bytes) -> bool:
+    return _SKIPPABLE <= int.from_bytes(magic[:4], "little") <= _SKIPPABLE + 15
+
+
 def decompress(read: Read) -> Iterator[bytes]:
-    """The content of the stream behind `read`, in pieces of at most 1 MiB.
+    """The content of the stream behind `read`, in pieces of at most 256 KiB.
 
     Raises ArchiveError if the stream is damaged or ends too early.
     """
-    start = read(_READ)
+    start = _filled(read(_READ), read)
     kind = detect(start)
     try:
         yield from _STREAMS[kind](start, read)
@@ -103,10 +113,18 @@ def _members(make: Callable[[], _Decompressor], start: bytes, read: Read) -> Ite
             yield piece
         if member.eof:
             # zero bytes behind the last member are padding (tape blocks; GNU gzip ignores them too)
-            data = _without_padding(member.unused_data, read)
+            data = _filled(_without_padding(member.unused_data, read), read)
             if not data:
                 return
             member = make()
+
+
+def _filled(data: bytes, read: Read) -> bytes:
+    """`data` with what follows it, if it is short: a blob may arrive in small pieces, and of a few bytes no compression
+    can be told; isal (1.9) takes a member's header amiss that comes in several parts."""
+    while data and len(data) < _HEADER and (more := read(_READ)):
+        data += more
+    return data
 
 
 def _without_padding(data: bytes, read: Read) -> bytes:
@@ -162,7 +180,7 @@ def _zstd(start: bytes, read: Read) -> Iterator[bytes]:
     out all that one input piece holds, which is 128 KiB for every four bytes at worst (RFC 8878, 3.1.1.2)."""
     source = _Exact(start, read)
     while magic := source.take(4):
-        if _SKIPPABLE <= int.from_bytes(magic, "little") <= _SKIPPABLE + 15:
+        if _is_skippable(magic):
             source.skip(int.from_bytes(source.must(4), "little"))
         else:
             yield from _zstd_frame(magic, source)
@@ -203,11 +221,3 @@ _STREAMS: dict[Compression, Callable[[bytes, Read], Iterator[bytes]]] = {
     Compression.XZ: _xz,
     Compression.BZIP2: _bzip2,
 }
-
-
-def gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces as one gzip stream."""
-    packer = isal_zlib.compressobj(_LEVEL, wbits=31)
-    for piece in pieces:
-        yield packer.compress(piece)
-    yield packer.flush()

@@ -5,7 +5,7 @@ server's other requests (the interpreter lock); because several layers are then 
 what a stranger's archive breaks, it breaks there. The foreman is single-threaded and has everything imported, so that
 a child costs a fork (1 ms).
 
-    server ── control socket: one message and three descriptors for each layer ──> foreman ── fork ──> child
+    server ── control socket: the ceiling and three descriptors for each layer ──> foreman ── fork ──> child
     server <──────────────────────────── the layer's own socket ─────────────────────────────────────> child
               `.` there is more in the blob file   `!` that was all                            (to the child)
               `<number>` compressed bytes taken    `=` done, see result.json                       (from it)
@@ -29,7 +29,7 @@ from queue import Queue
 import msgspec
 
 from pydocker.layers.compression import decompress
-from pydocker.layers.limits import ArchiveError, largest_content
+from pydocker.layers.limits import CEILING, ArchiveError, check_ceiling, largest_content
 from pydocker.layers.unpack import Unpacked, unpack
 
 MORE, ALL = b".", b"!"
@@ -87,8 +87,8 @@ class Pieces:
     Decompressing and hashing release the interpreter lock, so a single large layer uses two cores.
     """
 
-    def __init__(self, source: Follower) -> None:
-        self._source = source
+    def __init__(self, source: Follower, ceiling: int = CEILING) -> None:
+        self._source, self._ceiling = source, ceiling
         self._hash = hashlib.sha256()
         self._queue: Queue[bytes | BaseException] = Queue(_AHEAD)
         threading.Thread(target=self._produce, daemon=True).start()
@@ -98,6 +98,7 @@ class Pieces:
         try:
             for piece in decompress(self._source.read):
                 total += len(piece)
+                check_ceiling(total, self._ceiling)
                 if total > largest_content(self._source.taken):
                     raise ArchiveError(f"more than {total} bytes of content in {self._source.taken} compressed ones")
                 self._hash.update(piece)
@@ -124,22 +125,22 @@ def main(control: int) -> None:
     os.umask(0)
     jobs = socket.socket(fileno=control)
     while True:
-        message, fds, _, _ = socket.recv_fds(jobs, 1, 3)
+        message, fds, _, _ = socket.recv_fds(jobs, 32, 3)
         if not message:
             return
         if os.fork() == 0:
             jobs.close()
-            _child(*fds)
+            _child(int(message), *fds)
         for fd in fds:
             os.close(fd)
 
 
-def _child(directory: int, blob: int, link: int) -> None:
+def _child(ceiling: int, directory: int, blob: int, link: int) -> None:
     """Unpack one layer, tell how it went, and end; never returns."""
     status = 1
     try:
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        _work(directory, blob, socket.socket(fileno=link))
+        _work(ceiling, directory, blob, socket.socket(fileno=link))
         status = 0
     except (Abandoned, BrokenPipeError, ConnectionResetError):
         pass
@@ -147,12 +148,12 @@ def _child(directory: int, blob: int, link: int) -> None:
         os._exit(status)
 
 
-def _work(directory: int, blob: int, link: socket.socket) -> None:
+def _work(ceiling: int, directory: int, blob: int, link: socket.socket) -> None:
     try:
         source = Follower(blob, link)
-        pieces = Pieces(source)
+        pieces = Pieces(source, ceiling)
         root = os.open(DIFF, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-        unpacked = unpack(iter(pieces), root)
+        unpacked = unpack(iter(pieces), root, ceiling)
         result = Result(diff=pieces.digest, compressed=source.taken, unpacked=unpacked)
         fd = os.open(RESULT, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=directory)
         with open(fd, "wb") as file:
@@ -164,6 +165,7 @@ def _work(directory: int, blob: int, link: socket.socket) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError | ConnectionResetError):
             raise
-        link.send(BROKEN + f"unpack: {os.strerror(error.errno or 0).lower()}".encode())
+        where = f" {error.filename.decode(errors='replace')}" if isinstance(error.filename, bytes) else ""
+        link.send(BROKEN + f"unpack{where}: {os.strerror(error.errno or 0).lower()}".encode())
     else:
         link.send(DONE)

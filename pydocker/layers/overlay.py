@@ -18,14 +18,19 @@ from pydocker.errors import NotSupported, PydockerError
 from runtime.linux import mounts
 from runtime.step import Step
 
+VOLATILE = "work/incompat/volatile"  # below the work directory: as long as it is there, nothing is mounted anew
 _PAGE = 4096 - len(",volatile")  # bytes of options, the closing NUL included
 _SYNTAX = frozenset(":,\\")
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def overlay_options(lower: Sequence[str], upper: str, work: str) -> str:
-    """The options of `mount -t overlay`. `lower` is lowest first; overlayfs wants the topmost first."""
-    return f"lowerdir={':'.join(reversed(lower))},upperdir={upper},workdir={work}"
+    """The options of `mount -t overlay`. `lower` is lowest first; overlayfs wants the topmost first.
+
+    Without `upper`, nothing can be written.
+    """
+    writable = f",upperdir={upper},workdir={work}" if upper else ""
+    return f"lowerdir={':'.join(reversed(lower))}{writable}"
 
 
 def fits(lower: Sequence[str], upper: str, work: str) -> bool:
@@ -54,7 +59,8 @@ class MountOverlay(Step[object], frozen=True, kw_only=True):
 
     def describe(self) -> str:
         count = len(self.lower)
-        return f"mount an overlay of {count} layer{'' if count == 1 else 's'} and {self.upper} on {self.target}"
+        layers = f"{count} layer{'' if count == 1 else 's'}"
+        return f"mount an overlay of {layers}{f' and {self.upper}' if self.upper else ''} on {self.target}"
 
     def shell(self) -> str:
         options = quote(self._completed(overlay_options(self.lower, self.upper, self.work)))
@@ -83,8 +89,8 @@ class MountOverlay(Step[object], frozen=True, kw_only=True):
             opened.callback(os.close, fd)
             return f"/proc/self/fd/{fd}"
 
-        options = overlay_options(tuple(map(through_descriptor, self.lower)),
-                                  through_descriptor(self.upper), through_descriptor(self.work))
+        writable = (through_descriptor(self.upper), through_descriptor(self.work)) if self.upper else ("", "")
+        options = overlay_options(tuple(map(through_descriptor, self.lower)), *writable)
         if len(options) >= _PAGE:
             raise NotSupported(f"mount overlay on {self.target}: {len(self.lower)} layers are more than a page names")
         return options

@@ -4,7 +4,7 @@
 
     path linkpath size uid gid mtime      replace the header's fields; mtime has decimals
     SCHILY.xattr.<name>                   extended attributes, as star, Go and GNU tar write them
-    GNU.sparse.*                          refused: reading it as a plain file would give wrong content
+    GNU.sparse.*                          where a file's holes are: see `sparse`
     all else (atime, uname, comment, …)   says nothing that a layer keeps
 """
 
@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pydocker.layers.limits import LARGEST_XATTR, LATEST, ArchiveError
+from pydocker.layers.numbers import decimal
 
 if TYPE_CHECKING:
     from pydocker.layers.tar import Entry
 
 _XATTR = b"SCHILY.xattr."
-_SPARSE = b"GNU.sparse."
+_SPARSE_PAIR = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
+_SPARSE_MAP = b"GNU.sparse.map"
 
 
 def records(content: bytes) -> dict[bytes, bytes]:
-    """The records of one extended header. Raises ArchiveError for anything outside the grammar."""
+    """The records of one extended header. Raises ArchiveError for anything outside the grammar.
+
+    The one pair of keys that comes again and again (sparse files, version 0.0) is put together to what 0.1 has.
+    """
     found: dict[bytes, bytes] = {}
+    holes: list[bytes] = []
     at = 0
     while at < len(content):
         space = content.find(b" ", at, at + 20)
@@ -34,9 +40,13 @@ def records(content: bytes) -> dict[bytes, bytes]:
         key, equals, value = content[space + 1:end - 1].partition(b"=")
         if not at < end <= len(content) or content[end - 1:end] != b"\n" or not equals or not key:
             raise ArchiveError("invalid PAX header: malformed record")
+        if key in _SPARSE_PAIR:
+            if key != _SPARSE_PAIR[len(holes) % 2] or not value.isdigit():
+                raise ArchiveError("invalid PAX header: malformed sparse map")
+            holes.append(value)
         found[key] = value
         at = end
-    return found
+    return found | ({_SPARSE_MAP: b",".join(holes)} if holes else {})
 
 
 def applied(entry: "Entry", extension: dict[bytes, bytes]) -> "Entry":
@@ -46,8 +56,6 @@ def applied(entry: "Entry", extension: dict[bytes, bytes]) -> "Entry":
     for key, value in extension.items():
         if key.startswith(_XATTR):
             xattrs[_xattr_name(key)] = _bounded(key, value)
-        elif key.startswith(_SPARSE):
-            raise ArchiveError(f"{entry.path!r}: a sparse file (PAX) is not supported")
         elif value and key in _FIELDS:
             name, decode = _FIELDS[key]
             changes[name] = decode(value)
@@ -60,12 +68,6 @@ def _text(value: bytes) -> bytes:
     if b"\0" in value:
         raise ArchiveError(f"invalid PAX header: NUL in {value[:64]!r}")
     return value
-
-
-def _number(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 19:
-        raise ArchiveError(f"invalid PAX header: {value[:64]!r} is not a number")
-    return int(value)
 
 
 def _time(value: bytes) -> int:
@@ -88,6 +90,6 @@ def _bounded(key: bytes, value: bytes) -> bytes:
 
 
 _FIELDS = {
-    b"path": ("path", _text), b"linkpath": ("link", _text), b"size": ("size", _number), b"uid": ("uid", _number),
-    b"gid": ("gid", _number), b"mtime": ("mtime", _time),
+    b"path": ("path", _text), b"linkpath": ("link", _text), b"size": ("size", decimal), b"uid": ("uid", decimal),
+    b"gid": ("gid", decimal), b"mtime": ("mtime", _time),
 }

@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -25,7 +25,7 @@ from pydocker.layers.inherit import inherit
 from pydocker.model import digest
 from pydocker.model.digest import Digest
 from pydocker.paths import Paths
-from pydocker.storage import documents
+from pydocker.storage import documents, locks
 from runtime.linux.syncfs import syncfs
 
 _RECORD = "record.json"
@@ -54,7 +54,7 @@ class Draft:
 
     def __init__(self, temporary: Path) -> None:
         self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
-        with _locked(temporary, fcntl.LOCK_SH):  # no sweep between the two: what is not locked yet looks abandoned
+        with locks.directory(temporary, shared=True):  # no sweep between: not locked yet, it looks abandoned
             os.mkdir(self.path, 0o700)
             self.lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self.lock, fcntl.LOCK_EX)
@@ -66,13 +66,17 @@ class Draft:
         os.mkdir(self.path / DIFF, 0o755)
         (self.path / RESULT).unlink(missing_ok=True)
 
+    def unlock(self) -> None:
+        """Nobody works on it any more: neither its child, whose descriptor shares the lock, nor its context."""
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+
     def __enter__(self) -> "Draft":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         os.close(self.lock)
-        _remove_free(self.path, wait=True)
+        _remove_free(self.path)
 
 
 class LayerStore:
@@ -101,7 +105,7 @@ class LayerStore:
 
     def __iter__(self) -> Iterator[Digest]:
         """The chain ids of all layers."""
-        return (Digest(f"sha256:{name}") for name in os.listdir(self._layers))
+        return filter(digest.is_one, (f"sha256:{name}" for name in os.listdir(self._layers)))
 
     def draft(self) -> Draft:
         """Begin a layer."""
@@ -122,12 +126,17 @@ class LayerStore:
         documents.write(draft.path / _RECORD, record, durable=False)  # `sync` comes before `commit`
 
     def commit(self, draft: Draft, chain: Digest) -> None:
-        """Give the settled and synced draft its name. If another pull was faster, its layer stays and this one goes."""
+        """Give the settled and synced draft its name. If another pull was faster, its layer stays and this one goes.
+
+        The lock, which keeps sweeps from drafts, ends here: `bury` takes a layer's, and its caller, who undoes what was
+        begun, may be within the draft's context and would wait for himself.
+        """
         try:
             os.rename(draft.path, self._directory(chain))
         except OSError:
             if not self.has(chain):
                 raise
+        draft.unlock()
 
     def sync(self) -> None:
         """Put everything on disk that was written so far: what is named after this survives a power cut."""
@@ -139,53 +148,57 @@ class LayerStore:
 
     def remove(self, chain: Digest) -> None:
         """Take a layer away that nothing refers to. It is renamed first, so that it is never seen half removed."""
-        gone = self._temporary / f"{_DRAFT}{os.urandom(8).hex()}"
-        os.rename(self._directory(chain), gone)
-        shutil.rmtree(gone)
+        self.bury(chain)()
 
-    def sweep(self, kept: Iterable[Digest]) -> tuple[Digest, ...]:
-        """Remove abandoned drafts, and layers that are not in `kept`; returns these layers' chain ids."""
-        self.sweep_drafts()
-        orphans = tuple(set(self) - set(kept))
-        for chain in orphans:
-            self.remove(chain)
-        return orphans
+    def bury(self, chain: Digest) -> Callable[[], None]:
+        """The same in two steps: from now on the layer is not there; the function that this returns deletes its files,
+        which may take seconds and needs no lock. It has to be called; until then they are locked like a draft."""
+        gone = self._temporary / f"{_DRAFT}{os.urandom(8).hex()}"
+        lock = os.open(self._directory(chain), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.rename(self._directory(chain), gone)
+        except BaseException:
+            os.close(lock)
+            raise
+
+        def delete() -> None:
+            try:
+                shutil.rmtree(gone)
+            finally:
+                os.close(lock)
+
+        return delete
 
     def sweep_drafts(self) -> None:
         """Remove the drafts of killed pulls.
 
         An unpacker may outlive its pull for a moment, and holds the draft's lock so long: the next pull finds it free.
         """
-        with _locked(self._temporary, fcntl.LOCK_EX):
-            for name in os.listdir(self._temporary):
-                if name.startswith(_DRAFT):
-                    _remove_free(self._temporary / name, wait=False)
+        with contextlib.ExitStack() as taken:
+            abandoned = []
+            with locks.directory(self._temporary):  # not while deleting: it keeps everybody from making something
+                for path in self._temporary.glob(f"{_DRAFT}*"):
+                    if (fd := locks.take(path)) is not None:
+                        taken.callback(os.close, fd)
+                        abandoned.append(path)
+            for path in abandoned:
+                shutil.rmtree(path)
 
     def _directory(self, chain: Digest) -> Path:
         return self._layers / digest.encoded(digest.parse(chain))
 
 
-@contextlib.contextmanager
-def _locked(directory: Path, how: int) -> Iterator[None]:
-    """Hold the directory's own flock."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, how)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _remove_free(path: Path, *, wait: bool) -> None:
-    """Remove a draft once nobody works on it any more; without `wait`, leave it if somebody does."""
+def _remove_free(path: Path) -> None:
+    """Remove a draft once nobody works on it any more."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(fd, fcntl.LOCK_EX)
         shutil.rmtree(path)
-    except (BlockingIOError, FileNotFoundError):  # somebody works on it, or had the lock before us and removed it
+    except FileNotFoundError:  # somebody had the lock before us, and removed it
         return
     finally:
         os.close(fd)

@@ -6,8 +6,8 @@ O_EXCL, mkdirat, symlinkat, mknodat or linkat, none of which follows a link (SEC
 
 What is remembered on the way:
 - open parents, because entries come directory by directory; forgotten whenever a directory or link is replaced;
-- directories' owners, modes, xattrs and times: applied last, because every file made in one changes its times, because
-  a default ACL or a setgid bit would be inherited, and because one may not be writable;
+- directories' owners, modes, xattrs and times (see `directories`): applied last, because every file made in one changes
+  its times, because a default ACL or a setgid bit would be inherited, and because one may not be writable;
 - *implied* directories, which the archive walks through but never names: they look as in the layer below (`inherit`).
 
 To be used in a process with umask 0.
@@ -18,7 +18,9 @@ import shutil
 import stat
 from collections.abc import Iterator
 
+from pydocker.layers import sparse
 from pydocker.layers.attributes import finish, give, give_name, is_whiteout, set_opaque
+from pydocker.layers.directories import Directories
 from pydocker.layers.limits import MOST_DEPTH, ArchiveError
 from pydocker.layers.tar import Entry
 from runtime.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2
@@ -46,15 +48,32 @@ def split(path: bytes, *, what: str = "path") -> tuple[bytes, bytes]:
     return (b"/".join(parts[:-1]), parts[-1]) if parts else (b"", b"")
 
 
+def _fill(fd: int, entry: Entry, content: Iterator[memoryview]) -> None:
+    if entry.sparse is not None:
+        sparse.write(fd, entry.sparse, content)
+        return
+    for piece in content:
+        while piece:
+            piece = piece[os.write(fd, piece):]
+
+
 class Tree:
-    """A directory under construction. `root` is a descriptor of it, which stays the caller's."""
+    """A directory under construction, a context manager. `root` is a descriptor of it, which stays the caller's."""
 
     def __init__(self, root: int) -> None:
         self._root = root
         self._prefix = len(self._path(root))
         self._parents: dict[bytes, int] = {}
-        self._directories: dict[bytes, Entry | None] = {b"": None}  # None: implied
+        self._directories = Directories(root)
         self._mine = (os.geteuid(), os.getegid())
+        self.replaced = False  # whether something made before was removed for something that came later
+
+    def __enter__(self) -> "Tree":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._keep_only(-1)
+        self._directories.close()
 
     # -- places ------------------------------------------------------------------------------------
 
@@ -121,7 +140,7 @@ class Tree:
         if name:
             self._make(self.parent(above), name, entry)
         else:
-            self._directories[b""] = entry
+            self._directories.add(b"", entry)
 
     def _make(self, fd: int, name: bytes, entry: Entry | None) -> None:
         path = self._canonical(fd, name)
@@ -134,17 +153,15 @@ class Tree:
                     raise ArchiveError(f"{path!r}: a dangling link, where a directory is needed") from None
                 self._remove(fd, name, there)
                 os.mkdir(name, 0o700, dir_fd=fd)
-                if is_whiteout(there):
-                    set_opaque(fd, name)
-        self._directories[path] = entry
+                # what was there before hid a directory of the layers below, whose content must not come back
+                set_opaque(fd, name)
+        self._directories.add(path, entry)
 
     def file(self, above: bytes, name: bytes, entry: Entry, content: Iterator[memoryview]) -> None:
         """Make a regular file."""
         fd = self._create(above, name, entry.mode & 0o777)
         try:
-            for piece in content:
-                while piece:
-                    piece = piece[os.write(fd, piece):]
+            _fill(fd, entry, content)
             if (entry.uid, entry.gid) == self._mine and not entry.mode & 0o7000:
                 finish(fd, entry)  # a new file is ours already, as no directory here has its setgid bit yet
             else:
@@ -214,6 +231,7 @@ class Tree:
         return fd
 
     def _remove(self, fd: int, name: bytes, there: os.stat_result) -> None:
+        self.replaced = True
         if not stat.S_ISDIR(there.st_mode):
             os.unlink(name, dir_fd=fd)
             if stat.S_ISLNK(there.st_mode):
@@ -221,8 +239,7 @@ class Tree:
             return
         gone = self._canonical(fd, name)
         shutil.rmtree(name, dir_fd=fd)
-        self._directories = {path: entry for path, entry in self._directories.items()
-                             if path != gone and not path.startswith(gone + b"/")}
+        self._directories.forget(gone)
         self._keep_only(fd)
 
     def _keep_only(self, kept: int) -> None:
@@ -235,15 +252,11 @@ class Tree:
     def finish(self) -> list[bytes]:
         """Give the directories their attributes, the deepest first; returns the implied ones, without any."""
         self._keep_only(-1)
-        implied = []
-        for path, entry in sorted(self._directories.items(), reverse=True):
-            if entry is None:
-                implied.append(path)
-                continue
+        for path, entry in self._directories.named():
             fd = openat2(self._root, path or b".", os.O_RDONLY | os.O_DIRECTORY,
                          resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
             try:
                 give(fd, entry)
             finally:
                 os.close(fd)
-        return implied
+        return sorted(self._directories.implied)

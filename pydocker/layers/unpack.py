@@ -9,12 +9,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from pydocker.layers import tar
-from pydocker.layers.limits import MOST_ENTRIES, ArchiveError
+from pydocker.layers.limits import CEILING, MOST_ENTRIES, ArchiveError, check_ceiling
 from pydocker.layers.tree import Tree, split
+from pydocker.storage import measure
 
 _WHITEOUT = b".wh."
 _RESERVED = b".wh..wh."
@@ -34,26 +36,36 @@ class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
     implied: tuple[bytes, ...]
 
 
-def unpack(pieces: Iterator[bytes], root: int) -> Unpacked:
+def unpack(pieces: Iterator[bytes], root: int, ceiling: int = CEILING) -> Unpacked:
     """Unpack the archive that `pieces` are into the directory `root` (a descriptor). To be called with umask 0.
 
-    Raises ArchiveError naming the entry, or OSError where the machine is to blame (ENOSPC).
+    `ceiling` bounds the bytes of all files. Raises ArchiveError naming the entry, or OSError with its path where the
+    machine is to blame (ENOSPC).
     """
-    tree = Tree(root)
-    reader = tar.Reader(pieces)
+    with Tree(root) as tree:
+        size, entries = _place_all(tree, tar.Reader(pieces), ceiling)
+        implied = tuple(tree.finish())
+    if tree.replaced:  # an archive may have one name twice: then what came out of it is not what was in it
+        size = measure.content(Path(f"/proc/self/fd/{root}"))
+    return Unpacked(size=size, entries=entries, implied=implied)
+
+
+def _place_all(tree: Tree, reader: tar.Reader, ceiling: int) -> tuple[int, int]:
+    """Make everything; returns the bytes of all files, and the number of entries."""
     size = entries = 0
     for entry in reader:
         entries += 1
-        size += entry.size
+        size += entry.length
+        check_ceiling(size, ceiling)
         if entries > MOST_ENTRIES:
             raise ArchiveError(f"more than {MOST_ENTRIES} entries in one archive")
         try:
             _place(tree, entry, reader)
         except OSError as error:
             if error.errno not in _IMPOSSIBLE:
-                raise
+                raise OSError(error.errno, error.strerror, entry.path[:256]) from error
             raise ArchiveError(f"{entry.path[:256]!r}: {os.strerror(error.errno).lower()}") from error
-    return Unpacked(size=size, entries=entries, implied=tuple(tree.finish()))
+    return size, entries
 
 
 def _place(tree: Tree, entry: tar.Entry, reader: tar.Reader) -> None:

@@ -19,7 +19,7 @@ import msgspec
 from pydocker.errors import PydockerError
 from pydocker.layers import foreman
 from pydocker.layers.foreman import Result
-from pydocker.layers.limits import ArchiveError
+from pydocker.layers.limits import CEILING, ArchiveError
 
 _START = "import sys; sys.path[:] = {path!r}; from pydocker.layers.foreman import main; main({fd})"
 _FAILURES = {foreman.WRONG: ArchiveError, foreman.BROKEN: PydockerError}
@@ -33,12 +33,12 @@ class Job:
 
     def more(self) -> None:
         """The blob file has grown. Lossy: the child looks for itself, this only wakes it."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):  # a dead child is `result`'s to report
+        with contextlib.suppress(BlockingIOError, ConnectionError):  # a dead child is `result`'s to report
             self._link.send(foreman.MORE, socket.MSG_DONTWAIT)
 
     def complete(self) -> None:
         """The blob file is complete."""
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(ConnectionError):
             self._link.send(foreman.ALL)
 
     def result(self, tell: Callable[[int], None] | None = None) -> Result:
@@ -73,9 +73,13 @@ class Job:
 
 
 class Workers:
-    """The foreman, started when the first layer comes. A context manager; used by several threads."""
+    """The foreman, started when the first layer comes. A context manager; used by several threads.
 
-    def __init__(self) -> None:
+    `ceiling` is what a layer may become at most, in bytes.
+    """
+
+    def __init__(self, ceiling: int = CEILING) -> None:
+        self._ceiling = ceiling
         self._guard = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,17 +98,22 @@ class Workers:
 
         `lock` is a descriptor of `directory` that holds its flock: the child inherits it, and with it the lock.
         """
+        source = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return self.unpack_from(directory, lock, source)
+        finally:
+            os.close(source)
+
+    def unpack_from(self, directory: Path, lock: int, source: int) -> Job:
+        """The same with what comes out of the descriptor `source`, of which the child gets its own."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            source = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 with self._guard:
-                    socket.send_fds(self._started(), [b"+"], [lock, source, theirs.fileno()])
+                    socket.send_fds(self._started(), [b"%d" % self._ceiling], [lock, source, theirs.fileno()])
             except BaseException:
                 ours.close()
                 raise
-            finally:
-                os.close(source)
         return Job(directory, ours)
 
     def _started(self) -> socket.socket:

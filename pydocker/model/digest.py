@@ -4,7 +4,7 @@ A digest becomes a file name, so nothing but the exact grammar may pass: a loose
 """
 
 import re
-from typing import NewType
+from typing import NewType, TypeGuard
 
 from pydocker.errors import InvalidParameter
 
@@ -18,6 +18,11 @@ def parse(text: str) -> Digest:
     if not _GRAMMAR.fullmatch(text):
         raise InvalidParameter(f"invalid digest {text[:100]!r}: expected sha256:<64 hexadecimal digits>")
     return Digest(text)
+
+
+def is_one(text: str) -> TypeGuard[Digest]:
+    """Whether `text` is a digest: for names on disk, where anything may lie."""
+    return _GRAMMAR.fullmatch(text) is not None
 
 
 def of(content: bytes) -> Digest:

@@ -19,6 +19,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+DOCKER_LAYER_ZSTD = DOCKER_LAYER + ".zstd"  # containerd's
 
 INDEXES = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
@@ -60,6 +61,17 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     media_type: str = ""
 
 
+class Healthcheck(msgspec.Struct, frozen=True, kw_only=True, rename="pascal", omit_defaults=True):
+    """How a container's health is asked for; times in nanoseconds, 0: the engine's own."""
+
+    test: tuple[str, ...] | None = None
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
 class ImageDefaults(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The `config` object of an image's config: the only fields that an image may preset (SECURITY R10)."""
 
@@ -72,6 +84,8 @@ class ImageDefaults(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     working_dir: str = ""
     labels: dict[str, str] | None = None
     stop_signal: str | None = None
+    healthcheck: Healthcheck | None = None
+    on_build: tuple[str, ...] | None = None  # a Dockerfile's instructions for whoever builds on the image
 
 
 class RootFS(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ nothing (`arm64/v8`, `amd64/v1`, `arm/v7`) is made the same as none. A CPU runs 
 `candidates` is an order of preference, and `choose` takes the first entry of an index that matches the earliest one.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,9 @@ _KNOWN_SYSTEMS = frozenset((
     "windows",
 ))
 _SILENT_VARIANTS = {"amd64": "v1", "arm64": "v8", "arm": "v7"}  # what an architecture means without a variant
-_COMPONENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_COMPONENT, _SYSTEM = "^[A-Za-z0-9_.-]+$", r"^([A-Za-z0-9_-]+)(?:\(([A-Za-z0-9_.-]*)\))?$"  # as errors name them
+_LONGEST_TEXT = 200
+_MOST, _LONGEST = 30, 40  # platforms that an error lists, and characters of each: an index is a stranger's
 _ATTESTATION = "vnd.docker.reference.type"  # the annotation with which BuildKit marks what is no image
 
 
@@ -65,17 +68,31 @@ def parse(text: str) -> Platform:
 
     Raises InvalidParameter with Docker's words.
     """
-    parts = text.split("/")
-    if len(parts) > 3 or not all(_COMPONENT.fullmatch(part) for part in parts):
-        raise InvalidParameter(f"{text[:100]!r} is an invalid component of a platform specifier: invalid argument")
-    if len(parts) > 1:
+    system, *others = parts = text[:_LONGEST_TEXT].split("/")
+    if not (found := re.fullmatch(_SYSTEM.strip("^$"), system)):
+        raise InvalidParameter(f"{_quoted(system)} is an invalid OS component of {_quoted(text)}: OSAndVersion "
+                               f"specifier component must match {_quoted(_SYSTEM)}: invalid argument")
+    for part in others:
+        if not re.fullmatch(_COMPONENT.strip("^$"), part):
+            raise InvalidParameter(f"{_quoted(part)} is an invalid component of {_quoted(text)}: platform specifier "
+                                   f"component must match {_quoted(_COMPONENT)}: invalid argument")
+    if len(parts) > 3:
+        raise InvalidParameter(f"{_quoted(text)}: cannot parse platform specifier: invalid argument")
+    if found[2] is not None:
+        raise InvalidParameter(f"{_quoted(text)}: versions of operating systems are for Windows: invalid argument")
+    if others:
         return normalised(*parts)
     alone = normalised(parts[0], parts[0])
     if alone.os in _KNOWN_SYSTEMS:
         return Platform(alone.os, host().architecture, host().variant)
     if alone.architecture in _KNOWN_ARCHITECTURES:
         return Platform(host().os, alone.architecture, alone.variant)
-    raise InvalidParameter(f'"{text}": unknown operating system or architecture: invalid argument')
+    raise InvalidParameter(f"{_quoted(text)}: unknown operating system or architecture: invalid argument")
+
+
+def _quoted(text: str) -> str:
+    """As Go's %q."""
+    return json.dumps(text[:_LONGEST_TEXT], ensure_ascii=False)
 
 
 def candidates(wanted: Platform) -> Iterator[Platform]:
@@ -93,9 +110,10 @@ def candidates(wanted: Platform) -> Iterator[Platform]:
 def choose(entries: Sequence[Descriptor], wanted: Platform) -> Descriptor:
     """The entry of an index to fetch for `wanted`. Entries for no platform (attestations) are skipped.
 
-    An entry that names no platform at all is taken only if nothing else matches. Raises NotFound with Docker's words.
+    An entry that names no platform at all is taken only if nothing else matches. Raises NotFound with Docker's words
+    and the platforms that there are.
     """
-    images = [entry for entry in entries if _ATTESTATION not in entry.annotations]
+    images = [entry for entry in entries if not is_attestation(entry)]
     offered = [(_of(entry), entry) for entry in images if entry.platform is not None]
     for candidate in candidates(wanted):
         for platform, entry in offered:
@@ -104,7 +122,20 @@ def choose(entries: Sequence[Descriptor], wanted: Platform) -> Descriptor:
     silent = [entry for entry in images if entry.platform is None]
     if len(silent) == 1:
         return silent[0]
-    raise NotFound(f"no matching manifest for {wanted} in the manifest list entries")
+    raise NotFound(f"no matching manifest for {wanted} in the manifest list entries{_listed(offered)}")
+
+
+def _listed(offered: Sequence[tuple[Platform | None, Descriptor]]) -> str:
+    there = dict.fromkeys(str(platform)[:_LONGEST] for platform, _ in offered if platform and platform.os != "unknown")
+    if not there:
+        return ""
+    more = f" and {len(there) - _MOST} more" if len(there) > _MOST else ""
+    return f": there are {', '.join([*there][:_MOST])}{more}"
+
+
+def is_attestation(entry: Descriptor) -> bool:
+    """Whether an index entry only says something about an image beside it."""
+    return _ATTESTATION in entry.annotations
 
 
 def _of(entry: Descriptor) -> Platform | None:

@@ -107,6 +107,14 @@ def parse(text: str) -> Reference:
     return found
 
 
+def split(text: str) -> tuple[str, str]:
+    """The registry and the rest of a name that need not be complete (a search term): no `library/` is put in."""
+    first, slash, rest = text.partition("/")
+    if not slash or not _looks_like_domain(first):
+        return DEFAULT_DOMAIN, text
+    return (DEFAULT_DOMAIN if first == LEGACY_DOMAIN else first), rest
+
+
 def _complete(text: str) -> tuple[str, str]:
     """Split into domain and the rest, both with Docker's defaults filled in."""
     first, slash, rest = text.partition("/")

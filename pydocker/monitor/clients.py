@@ -40,6 +40,7 @@ class Client:
     def __init__(self, loop: Loop, fd: int, request: AttachRequest, process: Process, *, end_input: bool, spill: str,
                  gone: Callable[["Client"], None]) -> None:
         self.closed = False
+        self.detached = False  # by its detach keys
         self._loop = loop
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(False)
@@ -69,7 +70,11 @@ class Client:
     def send(self, stream: int, data: bytes) -> None:
         """Output of the process: framed, unless it has a terminal."""
         if not self.closed and not self._finishing and self._wanted[stream]:
-            self._backlog.push(data if self._process.tty else frame(stream, data))
+            try:
+                self._backlog.push(data if self._process.tty else frame(stream, data))
+            except OSError:  # no room for what it has not taken: better an end than a gap
+                self.close()
+                return
             self._flush()
 
     def _flush(self) -> None:
@@ -132,6 +137,7 @@ class Client:
         if data:
             self._process.feed(data)
         if detached:
+            self.detached = True
             self.close()
 
     def finish(self) -> None:

@@ -6,7 +6,15 @@ JSON; the descriptors it speaks of travel beside it (SCM_RIGHTS).
     AttachRequest + client      Done             the connection is the monitor's from here on
     Resize                      Done
     ExecRequest [+ client]      Done             the process runs; or Failed, with Docker's exit code
+    Freeze                      Done             it is paused, or goes on
+    Update                      Done             it has these limits now
+    Spare                       Done             its end will not be its removal, in spite of --rm
+    StayDown                    Done             it will not be started again by its policy
     Wait                        Ended            when it has ended (and, with `removed`, when --rm is through)
+    Namespace                   Done + its       network namespace, which stays for its next runs
+    Listen + 2 sockets          Done             names are answered on them
+    Arrange + sockets           Done             its networks or published ports have changed; the sockets hold new ones
+    View                        Done + root      the container's root file system, without its mounts (O_PATH)
     Follow                      a byte           whenever the log has grown; closed when it will grow no more
 """
 
@@ -31,6 +39,7 @@ from pydocker.errors import (
 )
 from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.launch import SOCKET
+from runtime.spec.resources import LinuxResources
 
 T = TypeVar("T")
 LARGEST = 1 << 20  # bytes of one message; net.core.wmem_max bounds it further
@@ -52,17 +61,61 @@ class ExecRequest(msgspec.Struct, frozen=True, tag="exec", array_like=True):
     client: AttachRequest | None = None
 
 
+class Freeze(msgspec.Struct, frozen=True, tag="freeze", array_like=True):
+    """Pause the container, or let it go on."""
+
+    wanted: bool
+
+
+class Update(msgspec.Struct, frozen=True, tag="update", array_like=True):
+    """Give the container these limits; what they leave out stays."""
+
+    limits: LinuxResources
+
+
+class Spare(msgspec.Struct, frozen=True, tag="spare", array_like=True):
+    """Leave the container when it ends, in spite of --rm: it is to be started again."""
+
+
+class StayDown(msgspec.Struct, frozen=True, tag="stay-down", array_like=True):
+    """It is being stopped by hand: its restart policy no longer applies."""
+
+
 class Wait(msgspec.Struct, frozen=True, tag="wait", array_like=True):
     """Tell when it has ended; with `removed`, only when --rm has removed it, too."""
 
     removed: bool = False
 
 
+class Arrange(msgspec.Struct, frozen=True, tag="arrange", array_like=True):
+    """The container's endpoints on disk are other ones; one descriptor brings the sockets of new ports."""
+
+
+class View(msgspec.Struct, frozen=True, tag="view", array_like=True):
+    """Hand over the overlay: it is in the monitor's mount namespace and nowhere else."""
+
+
+class Namespace(msgspec.Struct, frozen=True, tag="namespace", array_like=True):
+    """Hand over the network namespace, to be changed."""
+
+
+class Listen(msgspec.Struct, frozen=True, tag="listen", array_like=True):
+    """Answer names on the two sockets that come along: by UDP, and by TCP."""
+
+
 class Follow(msgspec.Struct, frozen=True, tag="follow", array_like=True):
     """Tell when the log grows."""
 
 
-Request = AttachRequest | Resize | ExecRequest | Wait | Follow
+Request = (AttachRequest | Resize | ExecRequest | Freeze | Update | Spare | StayDown | Wait | View | Namespace
+           | Listen | Arrange | Follow)
+
+
+def needs_no_process(request: Request, *, ended: bool) -> bool:
+    """Whether it can be asked between two runs; or, when the container has `ended`, after the last one."""
+    if isinstance(request, Update | Namespace | Listen | Arrange):  # what will hold for the next run
+        return not ended
+    return isinstance(request, Wait | Follow | StayDown)
 
 
 class Done(msgspec.Struct, frozen=True, tag="done", array_like=True):
@@ -131,6 +184,18 @@ def expect_done(connection: socket.socket, asked: str) -> None:
         raise error_of(reply)
     if not isinstance(reply, Done):
         raise Unavailable(f"{asked}: it ended without an answer")
+
+
+def expect_descriptor(connection: socket.socket, asked: str) -> int:
+    """Wait for a Done that brings a descriptor. Raises as `expect_done` does."""
+    try:
+        reply, fds = receive(connection, Reply)  # type: ignore[arg-type]
+    except (OSError, msgspec.MsgspecError) as error:
+        raise Unavailable(f"{asked}: {error}") from error
+    if isinstance(reply, Done) and len(fds) == 1:
+        return fds[0]
+    close(fds)
+    raise error_of(reply) if isinstance(reply, Failed) else Unavailable(f"{asked}: it ended without an answer")
 
 
 def error_of(failed: Failed) -> PydockerError:

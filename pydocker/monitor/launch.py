@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from pydocker.model.container import ContainerId
+from pydocker.model.image import Healthcheck
+from pydocker.model.volume import Source
 from pydocker.monitor.attach import AttachRequest
 from runtime.spec import Spec
 
@@ -19,14 +21,45 @@ SOCKET = "monitor.sock"
 EXECS = "execs"
 BUNDLE = "bundle"
 ROOTFS = "rootfs"
+SHARED_MEMORY = "shm"
+MOUNTS = "mounts"
 
 
 class LogSettings(msgspec.Struct, frozen=True):
-    """Where the log goes: no `path`, no log. Sizes in bytes; `files` counts the current one too."""
+    """Where the log goes. Sizes in bytes; `files` counts the current one too.
 
+    `path` is a file, or the journal's socket. `extra` is told of every line: attributes, or the journal's fields.
+    `buffer`: what may wait for a slow disk or journal before it is lost; 0: the container waits instead.
+    """
+
+    driver: str = "none"
     path: str = ""
     max_size: int = 10 << 20
     files: int = 3
+    compress: bool = False
+    extra: dict[str, str] = {}
+    buffer: int = 0
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A volume or an image that the container sees. `place`: where its monitor mounts it first; "" if that is not
+    needed."""
+
+    kind: str
+    name: str
+    destination: str
+    readonly: bool = False
+    anonymous: bool = False
+    place: str = ""
+    source: Source
+
+
+class Names(msgspec.Struct, frozen=True):
+    """How names are answered: servers in place of the host's; `dots`: the container's resolver adds search domains
+    to names without one, because an option `ndots` says so."""
+
+    servers: tuple[str, ...] = ()
+    dots: bool = False
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +74,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     run: str  # <run root>/containers/<id>
     names: str  # <data root>/names
     temporary: str  # <data root>/tmp
+    events: str  # <data root>/events.jsonl
     runtime: tuple[str, ...] = ()
     runtime_root: str
     mount_point: str  # of the mount that holds the run root
@@ -52,7 +86,17 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     stdin_once: bool = False
     log: LogSettings = LogSettings()
     auto_remove: bool = False
+    restarts: int = 0  # so often it has been started again already, because its monitor was killed
+    healthcheck: Healthcheck | None = None  # there is one to be made
     cgroup: str = ""
+    joins: dict[str, str] = {}  # kinds of namespace (the OCI's) that are another container's, by its id
+    sources: tuple[str, ...] = ()  # of bind mounts: made where they are missing
+    seen: tuple[Seen, ...] = ()
+    idmaps: tuple[str, ...] = ()  # destinations of bind mounts with the source's owner as the user
+    networks: str = ""  # <data root>/networks
+    sandbox: bool = False  # its network namespace comes from the server
+    dns: Names = Names()
+    table: str = ""  # of the firewall
     spec: Spec
 
     @property
@@ -83,10 +127,13 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
 class Spawn(msgspec.Struct, frozen=True, array_like=True):
     """Make a monitor for the container in `run`: to start it, or to clean up after a monitor that was killed.
 
-    Descriptors: the server's end for the reply, monitor.lock (held), the clients', the waits'.
+    Descriptors: the server's end for the reply, monitor.lock (held), the clients', the waits', and what the monitor is
+    to hold as long as the container may run: `kept` says what each is ("network": its namespace; "dns-udp", "dns-tcp":
+    where it is asked for names).
     """
 
     run: str
     clients: tuple[AttachRequest, ...] = ()
     waits: tuple[bool, ...] = ()
     clean: bool = False
+    kept: tuple[str, ...] = ()

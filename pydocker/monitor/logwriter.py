@@ -1,6 +1,8 @@
-"""A container's log in Docker's json-file format, bounded by rotation: <id>-json.log, .1 (older), .2 (older still).
+"""A container's log in Docker's json-file format (see logfile for its rotation).
 
     {"log":"hello\\n","stream":"stdout","time":"2026-01-02T03:04:05.123456789Z"}
+
+With attributes (labels, variables, a tag that were asked for) there is an `"attrs":{…}` behind the stream.
 
 A line without its newline is held back until the newline comes, or 16 KiB are there, or the stream ends: Docker's
 partial lines. JSON has no bytes: what is not UTF-8 becomes U+FFFD, as in Docker's logs.
@@ -10,15 +12,18 @@ a noncharacter behind every newline, and the noncharacters are then replaced by 
 """
 
 import codecs
-import os
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import msgspec
+
+from pydocker.monitor.logfile import LineFile, LogFile
 
 PARTIAL = 16 * 1024  # characters of one line in one entry
 _SEPARATOR = "\uffff"
 _ENCODED = _SEPARATOR.encode()
-_STREAMS = {1: "stdout", 2: "stderr"}
+STREAMS = {1: "stdout", 2: "stderr"}
 
 
 def timestamp(nanoseconds: int) -> str:
@@ -27,74 +32,58 @@ def timestamp(nanoseconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"
 
 
-def entries(text: str, stream: int, stamp: str) -> bytes:
+def entries(text: str, stream: int, stamp: str, attributes: bytes = b"") -> bytes:
     """The log lines for `text`, which is cut behind every newline."""
     text = text.replace(_SEPARATOR, "\ufffd").replace("\n", "\n" + _SEPARATOR)
     head = b'{"log":"'
-    tail = b'","stream":"%s","time":"%s"}\n' % (_STREAMS[stream].encode(), stamp.encode())
+    tail = b'","stream":"%s"%s,"time":"%s"}\n' % (STREAMS[stream].encode(), attributes, stamp.encode())
     content = msgspec.json.encode(text.removesuffix(_SEPARATOR))[1:-1]
     return head + content.replace(_ENCODED, tail + head) + tail
 
 
-class LogWriter:
-    """Appends to one log. `max_size` in bytes: the file that has reached it is rotated before the next write."""
+class FileWriter(ABC):
+    """Appends to one log, which is in files."""
 
-    def __init__(self, path: str, max_size: int, files: int) -> None:
-        self._path = path
-        self._max_size = max_size
-        self._files = files
-        self._fd, self._size = self._open()
-        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in _STREAMS}
-        self._partial = dict.fromkeys(_STREAMS, "")
+    full = False  # a file takes what comes
 
-    def _open(self) -> tuple[int, int]:
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        return fd, os.fstat(fd).st_size
+    def __init__(self, file: LogFile) -> None:
+        self._file = file
 
+    @abstractmethod
     def write(self, stream: int, data: bytes, *, last: bool = False) -> None:
-        """Take a chunk of a stream; with `last`, the stream ends here."""
-        text = self._partial[stream] + self._decoders[stream].decode(data, last)
-        whole = len(text) if last else text.rfind("\n") + 1
-        self._partial[stream] = text[whole:]
-        stamp = timestamp(time.time_ns())
-        if whole:
-            self._append(b"".join(entries(piece, stream, stamp) for piece in _bounded(text[:whole])))
-        while len(self._partial[stream]) >= PARTIAL:
-            self._append(entries(self._partial[stream][:PARTIAL], stream, stamp))
-            self._partial[stream] = self._partial[stream][PARTIAL:]
+        """Take a chunk of a stream; with `last`, the stream ends here. OSError: what is not written yet is lost."""
 
-    def _append(self, content: bytes) -> None:
-        """Whole lines only, into as many files as it takes: a file ends with the line that reaches its size."""
-        at = 0
-        while at < len(content):
-            if self._size >= self._max_size:
-                self._rotate()
-            room = self._max_size - self._size
-            end = len(content) if len(content) - at <= room else content.index(b"\n", at + room - 1) + 1
-            self._write(memoryview(content)[at:end])
-            at = end
-
-    def _write(self, piece: memoryview) -> None:
-        self._size += len(piece)
-        while piece:
-            piece = piece[os.write(self._fd, piece):]
-
-    def _rotate(self) -> None:
-        os.close(self._fd)
-        if self._files == 1:
-            os.unlink(self._path)
-        for number in range(self._files - 1, 0, -1):
-            older = f"{self._path}.{number}"
-            newer = f"{self._path}.{number - 1}" if number > 1 else self._path
-            if os.path.exists(newer):
-                os.rename(newer, older)
-        self._fd, self._size = self._open()
+    def settle(self) -> None:  # noqa: B027 (not abstract: there is nothing to do)
+        """It is written already."""
 
     def close(self) -> None:
         """Write what is still held back, and close the file."""
-        for stream in _STREAMS:
-            self.write(stream, b"", last=True)
-        os.close(self._fd)
+        try:
+            for stream in STREAMS:
+                self.write(stream, b"", last=True)
+        finally:
+            self._file.close()
+
+
+class LogWriter(FileWriter):
+    """Docker's json-file: an object a line."""
+
+    def __init__(self, path: str, max_size: int, files: int, *, compress: bool = False,
+                 attributes: Mapping[str, str] | None = None) -> None:
+        super().__init__(LineFile(path, max_size, files, compress=compress))
+        self._attributes = b',"attrs":' + msgspec.json.encode(attributes, order="sorted") if attributes else b""
+        self._decoders = {stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in STREAMS}
+        self._partial = dict.fromkeys(STREAMS, "")
+
+    def write(self, stream: int, data: bytes, *, last: bool = False) -> None:
+        text = self._partial[stream] + self._decoders[stream].decode(data, last)
+        whole = len(text) if last else text.rfind("\n") + 1
+        held = whole + (len(text) - whole) // PARTIAL * PARTIAL
+        self._partial[stream] = text[held:]
+        stamp = timestamp(time.time_ns())
+        pieces = _bounded(text[:whole]) if whole else []
+        pieces += [text[at:at + PARTIAL] for at in range(whole, held, PARTIAL)]
+        self._file.append(b"".join(entries(piece, stream, stamp, self._attributes) for piece in pieces))
 
 
 def _bounded(text: str) -> list[str]:

@@ -37,7 +37,7 @@ class Loop:
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        self.watch(reading, READ, lambda events: self._reap(reading))
+        self.watch(reading, READ, lambda events: self._caught(reading))
 
     def watch(self, fd: int, events: int, ready: Ready) -> None:
         """Call `ready` whenever one of `events` (or GONE, always) is there. Calling again changes both."""
@@ -64,9 +64,13 @@ class Loop:
         """Call `then` once, that much later."""
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), then))
 
-    def _reap(self, pipe: int) -> None:
+    def _caught(self, pipe: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(pipe, 4096)
+        self.reap()
+
+    def reap(self) -> None:
+        """Take in the children that have ended. Needed only for those that did before there was this loop."""
         with contextlib.suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 self._ended(*found)

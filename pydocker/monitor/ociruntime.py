@@ -1,14 +1,14 @@
 """Calling an OCI runtime by its command line (runc's: github.com/opencontainers/runc, man/).
 
-Ours is imported already, so it is called in a forked child; others are executed. Either way the child's standard
-streams are the new process's own, and what went wrong is read from the JSON log, which all three (ours, runc, crun)
-write.
+Ours is imported already, so it is called as a function: `create` and `exec` in a forked child, whose standard streams
+are the new process's own, and the verbs for a container that is there without a fork. Others are executed. Either way
+what went wrong is read from the JSON log, which all three (ours, runc, crun) write.
 """
 
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import msgspec
 
 from pydocker.errors import StartFailed
 from runtime import cli
+from runtime.linux import prctl
 from runtime.linux.descriptors import close_range
 
 _NOT_FOUND = ("executable file not found", "no such file or directory")
@@ -46,21 +47,34 @@ class Runtime:
         """The command line for a verb, without the program's own name."""
         return [*self.command[1:], "--root", self.root, "--log", str(self.log), "--log-format", "json", *words]
 
-    def fork(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
-        """Start the command in a child; its pid. `stdio` become 0, 1 and 2; of all others only `keep` stay open."""
+    def fork(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = (),
+             at_work: Callable[[], bool] = lambda: True) -> int:
+        """Start the command in a child; its pid. `stdio` become 0, 1 and 2; of all others only `keep` stay open.
+
+        `at_work` is called there, before anything is done; False: nothing is.
+        """
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.log)
-        pid = os.fork()
+        monitor, pid = os.getpid(), os.fork()
         if pid == 0:
-            _in_child(lambda: self._become(words, stdio, keep))
+            _in_child(lambda: self._become(words, stdio, keep, at_work, monitor))
         return pid
 
-    def _become(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int]) -> int:
-        """In the child: our runtime's exit code; another runtime replaces the process."""
+    def _become(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int], at_work: Callable[[], bool],
+                monitor: int) -> int:
+        """In the child: our runtime's exit code; another runtime replaces the process.
+
+        It dies with its monitor: it would go on making what whoever cleans up behind that one does not know of yet.
+        """
+        prctl.set_pdeathsig(signal.SIGKILL)
+        if os.getppid() != monitor:  # it was killed before we said so
+            return 1
         _reset(_HANDLED)
         for number, fd in enumerate(_above_two(stdio)):
             os.dup2(fd, number)
         _close_all_but(keep)
+        if not at_work():
+            return 1
         if self.command:
             _reset(_IGNORED)
             for fd in keep:
@@ -68,9 +82,23 @@ class Runtime:
             os.execv(self.command[0], [self.command[0], *self.arguments(*words)])
         return cli.main(self.arguments(*words))
 
-    def run(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
-        """Run the command to its end; its exit code."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.fork(words, stdio, keep), 0)[1])
+    def run(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = (),
+            at_work: Callable[[], bool] = lambda: True) -> int:
+        """Run the command, which makes a process, to its end; its exit code."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.fork(words, stdio, keep, at_work), 0)[1])
+
+    def act(self, *words: str) -> int:
+        """Run a command that makes no process (start, delete); its exit code."""
+        if self.command:
+            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                return self.run(words, (null, null, null))
+            finally:
+                os.close(null)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.log)
+        with _silent():
+            return cli.main(self.arguments(*words))
 
     def complaint(self) -> str:
         """The last error in the log; empty when there is none."""
@@ -108,6 +136,19 @@ def _in_child(work: Callable[[], int]) -> None:
         os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
     finally:
         os._exit(code)
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Without standard error: what a runtime says there is in its log as well, from which it is told."""
+    ours, null = os.dup(2), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 2)
+    os.close(null)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
 
 
 def _reset(signals: Sequence[signal.Signals]) -> None:

@@ -6,37 +6,23 @@ tells itself.)
 
 import os
 import shlex
-from dataclasses import dataclass, field
 
 import msgspec
 
 from pydocker.errors import PydockerError, StartFailed
 from pydocker.layers.overlay import MountOverlay
-from pydocker.monitor import console, users
-from pydocker.monitor.launch import Launch
+from pydocker.monitor import console, making, users
+from pydocker.monitor.birth import Birth
+from pydocker.monitor.joining import FindNamespaces, JoinSharedMemory, MakeSources
+from pydocker.monitor.launch import FILE, SHARED_MEMORY, Launch
+from pydocker.monitor.mounting import MountSource, idmapped
+from pydocker.monitor.networking import EnterNetwork
 from pydocker.monitor.ociruntime import Runtime
 from pydocker.monitor.streams import pipes
 from runtime.linux import mounts, namespaces
 from runtime.linux.openat2 import make_directories
-from runtime.spec import Process, Spec, User, encode
+from runtime.spec import Linux, Mount, Process, Spec, User, encode
 from runtime.step import Step
-
-
-@dataclass
-class Birth:
-    """The stage:
-
-    what exists only while the steps run. `stdio` are the process's ends, `ours` what the monitor keeps.
-    """
-
-    launch: Launch
-    runtime: Runtime
-    identity: users.Identity = users.ROOT
-    process: Process | None = None
-    stdin: int | None = None
-    outputs: dict[int, int] = field(default_factory=dict)
-    stdio: tuple[int, int, int] = (-1, -1, -1)
-    pid: int = 0
 
 
 class OwnMounts(Step[Birth], frozen=True):
@@ -114,6 +100,7 @@ class WriteBundle(Step[Birth], frozen=True):
     manual = "OCI runtime-spec, bundle.md"
     bundle: str
     spec: Spec
+    idmaps: tuple[str, ...] = ()
 
     def describe(self) -> str:
         return f"write {self.bundle}/config.json, with the user's numbers"
@@ -127,7 +114,22 @@ class WriteBundle(Step[Birth], frozen=True):
         at.process = as_user(self.spec.process, at.identity)
         os.makedirs(self.bundle, mode=0o700, exist_ok=True)
         with open(f"{self.bundle}/config.json", "wb") as file:  # in the run root: nothing of it has to survive
-            file.write(encode(msgspec.structs.replace(self.spec, process=at.process)))
+            file.write(encode(msgspec.structs.replace(self.spec, process=at.process, linux=self.linux(at),
+                                                      mounts=self.mounts(at))))
+
+    def mounts(self, at: Birth) -> tuple[Mount, ...]:
+        """With the maps of ids, for which the user's numbers have to be known."""
+        return tuple(idmapped(mount, at.identity.uid, at.identity.gid) if mount.destination in self.idmaps else mount
+                     for mount in self.spec.mounts)
+
+    def linux(self, at: Birth) -> Linux | None:
+        """With the paths of other containers' namespaces: by descriptors of ours, so that they stay what they are."""
+        if self.spec.linux is None or not at.joined:
+            return self.spec.linux
+        namespaces = tuple(
+            msgspec.structs.replace(one, path=f"/proc/{os.getpid()}/fd/{at.joined[one.type]}")
+            if one.type in at.joined else one for one in self.spec.linux.namespaces)
+        return msgspec.structs.replace(self.spec.linux, namespaces=namespaces)
 
 
 class OpenPipes(Step[Birth], frozen=True):
@@ -186,9 +188,12 @@ class Create(Step[Birth], frozen=True):
         self.create(at, [*self.words(), self.id], ())
 
     def create(self, at: Birth, words: list[str], keep: tuple[int, ...]) -> None:
-        code = at.runtime.run(words, at.stdio, keep)
-        for fd in set(at.stdio):
+        launch = at.launch.run_path / FILE
+        document = os.open(launch, os.O_RDONLY | os.O_CLOEXEC)
+        code = at.runtime.run(words, at.stdio, (*keep, document), at_work=lambda: making.take(launch, document))
+        for fd in {document, *at.stdio}:
             os.close(fd)
+        at.let_go()
         if code != 0:
             raise at.runtime.failure("create", code)
         with open(f"{self.bundle}/pid", "rb") as file:
@@ -227,11 +232,7 @@ class Start(Step[Birth], frozen=True):
         return f"pydocker-runtime start {self.id}"
 
     def apply(self, at: Birth) -> None:
-        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            code = at.runtime.run(["start", self.id], (null, null, null))
-        finally:
-            os.close(null)
+        code = at.runtime.act("start", self.id)
         if code != 0:
             raise at.runtime.failure("start", code)
 
@@ -248,7 +249,13 @@ def preparation(launch: Launch) -> tuple[Step[Birth], ...]:
                      volatile=launch.auto_remove),
         WorkingDirectory(rootfs, launch.spec.process.cwd),
         ResolveUser(rootfs, launch.user, launch.groups),
-        WriteBundle(bundle, launch.spec),
+        *((MakeSources(launch.sources),) if launch.sources else ()),
+        *(MountSource(seen) for seen in sorted(launch.seen, key=lambda one: one.name) if seen.place),  # see inmemory
+        *((FindNamespaces(launch.joins, str(launch.data_path.parent)),) if launch.joins else ()),
+        *((EnterNetwork(launch.id[:12]),) if launch.sandbox else ()),
+        *((JoinSharedMemory(launch.joins["ipc"], str(launch.data_path.parent), str(launch.run_path / SHARED_MEMORY)),)
+          if "ipc" in launch.joins else ()),
+        WriteBundle(bundle, launch.spec, launch.idmaps),
         *(terminal if launch.tty else plain),
     )
 
@@ -263,11 +270,7 @@ def as_user(process: Process, identity: users.Identity) -> Process:
 
 def delete(runtime: Runtime, id: str) -> None:
     """`delete --force`: the runtime's state, the cgroup, whatever still lives. Raises PydockerError."""
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        code = runtime.run(["delete", "--force", id], (null, null, null))
-    finally:
-        os.close(null)
+    code = runtime.act("delete", "--force", id)
     if code != 0:
         raise PydockerError(f"OCI runtime delete failed: {runtime.complaint() or f'exit code {code}'}")
 

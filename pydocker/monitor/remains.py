@@ -6,14 +6,15 @@ gets ENOENT. What a crash leaves under `tmp/` is swept when the engine starts; a
 
 import contextlib
 import errno
-import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from pydocker.monitor.launch import FILE
 from pydocker.storage import documents, locks
+from pydocker.storage.trees import delete_tree as delete_tree
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -24,17 +25,28 @@ class _Named(msgspec.Struct, frozen=True):
 
 def remove(data: Path, run: Path, names: Path, temporary: Path) -> bool:
     """Remove the container whose two directories these are; False if somebody else was first."""
-    id = data.name
-    grave = temporary / f"removed-{id}"
     try:
-        os.rename(data, grave)
+        os.rename(data, _grave(temporary, data.name))
     except FileNotFoundError:
         return False
-    with locks.held(names / ".lock"):
-        release_name(names, documents.read(grave / "config.json", _Named).name, id)
-    delete_tree(run)
-    delete_tree(grave)
+    finish(data.name, run, names, temporary)
     return True
+
+
+def _grave(temporary: Path, id: str) -> Path:
+    return temporary / f"removed-{id}"
+
+
+def finish(id: str, run: Path, names: Path, temporary: Path) -> None:
+    """What comes after the rename; also when whoever began it was killed. The launch document goes last: as long as it
+    is there, others can tell that there is something left.
+    """
+    grave = _grave(temporary, id)
+    with contextlib.suppress(FileNotFoundError), locks.held(names / ".lock"):
+        release_name(names, documents.read(grave / "config.json", _Named).name, id)
+    delete_tree(grave)
+    sweep(run, keep=(FILE,))
+    delete_tree(run)
 
 
 def release_name(names: Path, name: str, id: str) -> None:
@@ -71,50 +83,6 @@ def give_up(directory: Path, lock: str) -> None:
                 raise
 
 
-def delete_tree(path: Path) -> None:
-    """Delete a directory and all below it; one that is not there is fine. Links are not followed.
-
-    The tree is a container's, so it may be deeper than any stack or path: each directory found inside is moved up
-    to the top before it is emptied. (shutil.rmtree recurses, with one descriptor for each level.) Two may delete the
-    same tree: what the other one has deleted already is passed over.
-    overlayfs leaves `work/work` with mode 0, which root may enter nevertheless (CAP_DAC_OVERRIDE).
-    """
-    with contextlib.suppress(FileNotFoundError), _opened(path) as top:
-        fresh = (f".{os.urandom(8).hex()}" for _ in itertools.count())
-        pending = _empty(top, top, fresh)
-        while pending:
-            name = pending.pop()
-            with contextlib.suppress(FileNotFoundError):
-                with _opened(name, top) as fd:
-                    pending += _empty(fd, top, fresh)
-                os.rmdir(name, dir_fd=top)
-        os.rmdir(path)
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path, at: int | None = None) -> Iterator[int]:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _empty(fd: int, top: int, fresh: Iterator[str]) -> list[str]:
-    moved = []
-    with os.scandir(fd) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, directory in found:
-        if not directory:
-            _unlink(name, fd)
-            continue
-        moved.append(name if fd == top else next(fresh))
-        if fd != top:
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(name, moved[-1], src_dir_fd=fd, dst_dir_fd=top)
-    return moved
-
-
-def _unlink(name: str, at: int | None = None) -> None:
+def _unlink(name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=at)
+        os.unlink(name)

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydocker.errors import Unavailable
@@ -41,13 +41,17 @@ class Spawner:
             self._connected()
 
     def launch(self, run: Path, lock: int, clients: Sequence[Attachment] = (),
-               waits: Sequence[tuple[socket.socket, bool]] = ()) -> None:
-        """Start the container whose launch.json lies in `run`; returns when it runs. `lock`: monitor.lock, held.
+               waits: Sequence[tuple[socket.socket, bool]] = (), kept: Mapping[str, int] | None = None) -> None:
+        """Start the container whose launch.json lies in `run`; returns when it runs. `lock`: monitor.lock, held;
+        `kept`: descriptors that the monitor gets a copy of, by what they are.
 
         Raises StartFailed and what else the monitor answers.
         """
-        message = Spawn(str(run), tuple(one.request() for one in clients), tuple(removed for _, removed in waits))
-        self._ask(message, lock, [one.socket.fileno() for one in clients] + [end.fileno() for end, _ in waits])
+        kept = kept or {}
+        message = Spawn(str(run), tuple(one.request() for one in clients), tuple(removed for _, removed in waits),
+                        kept=tuple(kept))
+        self._ask(message, lock, [*(one.socket.fileno() for one in clients), *(end.fileno() for end, _ in waits),
+                                  *kept.values()])
 
     def clean(self, run: Path, lock: int) -> None:
         """Take down what a killed monitor left: processes, cgroup, the runtime's state; and record the end."""

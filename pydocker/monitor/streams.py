@@ -25,17 +25,19 @@ Sink = Callable[[int, bytes], None]
 class Streams:
     """Our ends.
 
-    `outputs` maps descriptors to stream numbers; `sink` sees all output, and `b""` at the end of a stream.
+    `outputs` maps descriptors to stream numbers; `sink` sees all output, and `b""` at the end of a stream. While it is
+    `full`, nothing is read.
     """
 
     def __init__(self, loop: Loop, *, stdin: int | None, outputs: Mapping[int, int], tty: bool,
-                 sink: Sink) -> None:
+                 sink: Sink, full: Callable[[], bool] = lambda: False) -> None:
         self.tty = tty
         self.clients: list[Client] = []
         self._loop = loop
         self._stdin = stdin
         self._outputs = dict(outputs)
         self._sink = sink
+        self._full = full
         self._ended: Callable[[], None] | None = None
         self._input = bytearray()
         self._close_after_input = False
@@ -90,11 +92,12 @@ class Streams:
             return False
         for client in tuple(self.clients):
             client.send(stream, data)
-        self._throttle()
+        self.throttle()
         return True
 
-    def _throttle(self) -> None:
-        paused = any(client.full for client in self.clients)
+    def throttle(self) -> None:
+        """Read on, or no more, after somebody has taken or not taken what there was."""
+        paused = self._full() or any(client.full for client in self.clients)
         if paused != self._paused:
             self._paused = paused
             self._rewatch()
@@ -103,7 +106,7 @@ class Streams:
         """A client has caught up, or is gone."""
         if client.closed and client in self.clients:
             self.clients.remove(client)
-        self._throttle()
+        self.throttle()
 
     def _close_output(self, fd: int) -> None:
         del self._outputs[fd]
@@ -201,7 +204,18 @@ def pipes(stdin: bool) -> tuple[tuple[int, int, int], int | None, dict[int, int]
 
     Pipes and not sockets, because programs open /dev/stdout, which fails on a socket (ENXIO).
     """
-    theirs, ours = os.pipe2(os.O_CLOEXEC) if stdin else (os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), None)
-    out_reading, out_writing = os.pipe2(os.O_CLOEXEC)
-    err_reading, err_writing = os.pipe2(os.O_CLOEXEC)
+    made: list[int] = []
+
+    def pipe() -> tuple[int, int]:
+        ends = os.pipe2(os.O_CLOEXEC)
+        made.extend(ends)
+        return ends
+
+    try:
+        (out_reading, out_writing), (err_reading, err_writing) = pipe(), pipe()
+        theirs, ours = pipe() if stdin else (os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC), None)
+    except OSError:  # EMFILE, most likely: and what there is by then is not lost
+        for fd in made:
+            os.close(fd)
+        raise
     return (theirs, out_writing, err_writing), ours, {out_reading: STDOUT, err_reading: STDERR}

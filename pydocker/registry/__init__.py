@@ -1,10 +1,15 @@
-"""Talking to registries: the OCI distribution specification's pull half, with verified bytes as the only result.
+"""Talking to registries: the OCI distribution specification, both ways, with verified bytes as the only result.
 
-    Repository          what the rest of the engine sees: a manifest, a blob           repository
+    Repository          what the rest of the engine sees: a manifest, a blob           repository  (login, search)
        │
        ├── manifest     which documents are accepted, and what they must say           (pure)
+       ├── mirrors      where a repository is asked for, by the configuration          (pure)
        ├── blob         a layer's bytes, counted, digested, resumed                    (pure but for the waiting)
+       ├── upload       a layer's way up: there already, mounted, sent, resumed
+       ├── listing      tags and repositories, page by page
        ├── refusal      a registry's error document in Docker's words                  (pure)
+       ▼
+    Endpoint            one registry at one address: https, or http where that may be  endpoint
        ▼
     Exchange            one question, answered: redirects, then auth, then retries     exchange
        │

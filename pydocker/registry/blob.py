@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 from pydocker.errors import Unavailable
 from pydocker.model.image import Descriptor
@@ -21,13 +22,31 @@ from pydocker.registry.patience import Patience
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:\*|([0-9]{1,19}))", re.ASCII)
 
 
-def pieces(open: Callable[[int], Answer], descriptor: Descriptor, patience: Patience) -> Generator[bytes, None, None]:
+class Wrong(Unavailable):
+    """What came is not what the descriptor says."""
+
+
+class Misled(Wrong):
+    """A mirror sent something else. It is not asked again: whoever begins anew gets the blob from the next place."""
+
+
+class Begun(NamedTuple):
+    """What is here already of a blob: `done` bytes, which `check` has digested, and which digests the rest, too."""
+
+    done: int
+    check: "hashlib._Hash"
+
+
+def pieces(open: Callable[[int], Answer], descriptor: Descriptor, patience: Patience, begun: Begun | None = None,
+           ) -> Generator[bytes, None, None]:
     """The blob that `descriptor` names, in pieces of at most 256 KiB; the end means: verified.
 
-    `open(offset)` asks for the bytes from `offset` on; its answer's status is 200 or 206. Raises Unavailable.
+    `open(offset)` asks for the bytes from `offset` on; its answer's status is 200 or 206. With `begun`, only the rest
+    is asked for, and given. Raises Unavailable, and Wrong, which is one.
     """
-    check, done, failures = hashlib.sha256(), 0, 0
-    while True:
+    done, check = begun or Begun(0, hashlib.sha256())
+    failures = 0
+    while done < descriptor.size or not done:
         try:
             with closing(open(done)) as answer:
                 for piece in rest(answer, done, descriptor):
@@ -40,18 +59,18 @@ def pieces(open: Callable[[int], Answer], descriptor: Descriptor, patience: Pati
             if not patience.wait(failures):
                 raise
     if f"sha256:{check.hexdigest()}" != descriptor.digest:
-        raise Unavailable(f"filesystem layer verification failed for digest {descriptor.digest}")
+        raise Wrong(f"filesystem layer verification failed for digest {descriptor.digest}")
 
 
 def rest(answer: Answer, start: int, descriptor: Descriptor) -> Iterator[bytes]:
     """The bytes from `start` to the end out of one answer, which is the whole blob if the server ignored the range.
 
-    Raises Broken where it ends too early, Unavailable where it is longer than the manifest says, or another part.
+    Raises Broken where it ends too early, Wrong where it is longer than the manifest says, or another part.
     """
     position = begin(answer, start, descriptor)
     for piece in answer.pieces():
         if position + len(piece) > descriptor.size:
-            raise Unavailable(f"blob {descriptor.digest} is longer than the {descriptor.size} bytes of its manifest")
+            raise Wrong(f"blob {descriptor.digest} is longer than the {descriptor.size} bytes of its manifest")
         if new := piece[max(0, start - position):]:
             yield new
         position += len(piece)
@@ -60,15 +79,15 @@ def rest(answer: Answer, start: int, descriptor: Descriptor) -> Iterator[bytes]:
 
 
 def begin(answer: Answer, start: int, descriptor: Descriptor) -> int:
-    """The offset of an answer's first byte. Raises Unavailable where its headers contradict the manifest."""
+    """The offset of an answer's first byte. Raises Wrong where its headers contradict the manifest."""
     if answer.status == 206:
         found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != start or found[2] not in (None, str(descriptor.size)):
-            raise Unavailable(f"blob {descriptor.digest}: the registry sent another range than bytes {start}-")
+            raise Wrong(f"blob {descriptor.digest}: the registry sent another range than bytes {start}-")
         return start
     declared = answer.headers.get("Content-Length")
     if declared is not None and declared != str(descriptor.size):
-        raise Unavailable(
+        raise Wrong(
             f"blob {descriptor.digest}: the registry declares {declared[:20]} bytes, its manifest {descriptor.size}"
         )
     return 0

@@ -7,7 +7,8 @@ so no credential leaves it. A redirect never leads from https to http.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -15,21 +16,31 @@ from pydocker.errors import Unavailable
 from pydocker.registry.auth import Gate
 from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Broken, Request, Unreachable
-from pydocker.registry.patience import TRANSIENT, Patience, retry_after
+from pydocker.registry.patience import TRANSIENT, Patience, retry_after, told
 from pydocker.registry.transport import Transport
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SAME = frozenset({307, 308})  # the method and the body go along (RFC 9110, section 15.4)
 _MOST_HOPS = 10
 Result = TypeVar("Result")
 
 
-class Exchange:
-    """Questions to one registry. Safe to use from several threads."""
+Notice = Callable[[str], None]
 
-    def __init__(self, transport: Transport, gate: Gate, patience: Patience) -> None:
+
+class Exchange:
+    """Questions to one registry. Safe to use from several threads.
+
+    `notice` is told what a person should know while he waits: that the registry wants some time.
+    """
+
+    def __init__(
+        self, transport: Transport, gate: Gate, patience: Patience, notice: Notice = lambda words: None
+    ) -> None:
         self._transport = transport
         self._gate = gate
         self._patience = patience
+        self._notice = notice
 
     def ask(self, request: Request) -> Answer:
         """The final answer, whatever its status; the caller closes it. Raises Unavailable where there is none."""
@@ -39,14 +50,8 @@ class Exchange:
             if answer.status not in _REDIRECTS or location is None:
                 return answer
             answer.close()
-            request = redirected(request, location)
+            request = redirected(request, location, answer.status)
         raise Unavailable(f"{request}: stopped after {_MOST_HOPS} redirects")
-
-    def enter(self, ping: Request) -> Answer:
-        """Ask the first question, and let the gate learn from its answer, which is returned unread."""
-        answer = self._patiently(ping)
-        self._drive(self._gate.enter(answer))
-        return answer
 
     def _authorised(self, request: Request) -> Answer:
         answer = self._drive(self._gate.flow(request))
@@ -71,25 +76,38 @@ class Exchange:
             try:
                 answer = self._transport.send(request)
             except Broken as error:
+                if not request.repeatable:
+                    raise
                 if not self._patience.wait(failures):
                     raise Unreachable(str(error)) from error  # nobody above should begin to count anew
                 continue
-            if answer.status not in TRANSIENT:
+            if answer.status not in TRANSIENT or not request.repeatable:
                 return answer
             asked = retry_after(answer.headers.get("Retry-After"), time.time())
-            if self._patience.delay(failures, asked) is None:
+            delay = self._patience.delay(failures, asked)
+            if delay is None:
                 return answer
             answer.close()
+            if answer.status == 429:
+                self._notice(f"toomanyrequests: the registry is busy, trying again in {told(delay)}")
             self._patience.wait(failures, asked)
 
 
-def redirected(request: Request, location: str) -> Request:
+def redirected(request: Request, location: str, status: int = 307) -> Request:
     """The request that a `Location` header leads to. Raises Unavailable for a way from https to anything else."""
+    url = located(request, location)
+    if status in _SAME or request.method in ("GET", "HEAD"):
+        return replace(request, url=url)
+    return Request(url, {name: value for name, value in request.headers.items() if name == "Accept"})
+
+
+def located(request: Request, location: str) -> str:
+    """The address in a `Location` or `Link` header. Raises Unavailable for a way from https to anything else."""
     try:
         url = urljoin(request.url, location)
     except ValueError as error:
         raise Unavailable(f"{request}: redirected to no address: {plain(location)}") from error
-    target = Request(url, request.headers, request.method)
+    target = Request(url, method=request.method)
     if urlsplit(request.url).scheme == "https" and urlsplit(url).scheme != "https":
         raise Unavailable(f"{request}: refused a redirect from https to {target}")
-    return target
+    return url

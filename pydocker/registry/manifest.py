@@ -24,6 +24,7 @@ from pydocker.model.image import (
     DOCKER_INDEX,
     DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
+    DOCKER_LAYER_ZSTD,
     DOCKER_MANIFEST,
     INDEXES,
     MANIFESTS,
@@ -42,7 +43,8 @@ from pydocker.registry.failure import plain
 LONGEST = 4 * 1024 * 1024  # bytes: what the distribution spec asks registries to accept, and no real one comes near
 ACCEPTED = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)
 _CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
-_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP})
+_LAYERS = frozenset({OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER, DOCKER_LAYER_GZIP,
+                     DOCKER_LAYER_ZSTD})
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 _KEYS = frozenset({"manifests", "layers", "config", "fslayers", "schemaversion", "mediatype"})
 

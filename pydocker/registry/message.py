@@ -8,7 +8,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from pydocker.errors import Unavailable
@@ -29,6 +29,15 @@ class Broken(Unavailable):
     """The connection broke, or the answer did not come in time."""
 
 
+@runtime_checkable
+class Body(Protocol):
+    """Bytes to send, as often as they are wanted: whoever is asked for credentials first has to begin again."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked, of an address that can be one: making a request for any other raises Unreachable."""
@@ -36,11 +45,16 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     method: str = "GET"
-    body: str | None = field(default=None, repr=False)
+    body: str | bytes | Body | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
             raise Unreachable(f"{self}: unsupported address")
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether asking again, without looking what became of the first time, does no harm."""
+        return isinstance(self.body, str | bytes | None)
 
     def with_header(self, name: str, value: str) -> "Request":
         return replace(self, headers={**self.headers, name: value})
@@ -85,11 +99,23 @@ def read(answer: Answer, limit: int) -> bytes:
     """The whole body, at most `limit` bytes. Raises Unavailable for more, Broken for fewer than were declared."""
     parts, total = [], 0
     try:
+        _check_declared(answer, limit)
         for piece in answer.pieces():
             total += len(piece)
             if total > limit:
-                raise Unavailable(f"{answer.request}: the answer is longer than {limit} bytes")
+                raise _too_long(answer, limit)
             parts.append(piece)
     finally:
         answer.close()
     return b"".join(parts)
+
+
+def _check_declared(answer: Answer, limit: int) -> None:
+    """Four gigabytes of JSON are refused before the first of them."""
+    declared = answer.headers.get("Content-Length", "")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_long(answer, limit)
+
+
+def _too_long(answer: Answer, limit: int) -> Unavailable:
+    return Unavailable(f"{answer.request}: the answer is longer than {limit} bytes")

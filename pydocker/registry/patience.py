@@ -4,11 +4,16 @@ Asked again are questions that the same answer might not follow: a connection th
 the 5xx that speak of a moment (500, 502, 503, 504). `Retry-After` (RFC 9110, section 10.2.3) is obeyed up to `most`
 seconds; a registry that wants more than that (Docker Hub's pull limit is counted in hours) gets no second question:
 the person is told.
+
+`RateLimit-Limit: 100;w=21600` and `RateLimit-Remaining: 76;w=21600` say how much of that is left (IETF draft "RateLimit
+header fields for HTTP", as Docker Hub speaks it).
 """
 
 import email.utils
 import random
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -50,3 +55,41 @@ def retry_after(header: str | None, now: float) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - now)
     except (ValueError, OverflowError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """What a registry says is left of a limit. `window` in seconds; 0 where it does not say."""
+
+    remaining: int
+    limit: int = 0
+    window: int = 0
+
+    def __str__(self) -> str:
+        of = f" of {self.limit}" if self.limit else ""
+        return f"Rate limit: {self.remaining}{of} pulls left" + (f" in {told(self.window)}" if self.window else "")
+
+
+_LIMIT = re.compile(r"\s*([0-9]{1,12})\s*(?:;\s*w=([0-9]{1,9}))?", re.ASCII)
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """What an answer's headers say about a limit; None where they say nothing that can be understood."""
+    remaining = _LIMIT.match(headers.get("RateLimit-Remaining", ""))
+    limit = _LIMIT.match(headers.get("RateLimit-Limit", ""))
+    if remaining is None:
+        return None
+    window = remaining[2] or (limit[2] if limit else None)
+    return RateLimit(int(remaining[1]), int(limit[1]) if limit else 0, int(window or 0))
+
+
+def told(seconds: float) -> str:
+    """`20 seconds`, `6 hours`: the largest unit that says it well enough."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
+            return _counted(round(seconds / length), unit)
+    return _counted(max(round(seconds), 1), "second")
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" + ("" if number == 1 else "s")

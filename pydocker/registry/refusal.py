@@ -7,6 +7,7 @@ A registry answers an error with a status and, if it is well-behaved, a document
 The code says what is wrong, the table says whose fault that is and how Docker puts it. `{words}` are `code: message`.
 """
 
+import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from pydocker.errors import NotFound, PydockerError, Unauthorized, Unavailable
 from pydocker.registry import challenge
 from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Broken, read
+from pydocker.registry.patience import retry_after, told
 
 _LONGEST = 64 * 1024  # bytes of an error document
 
@@ -36,7 +38,7 @@ class _Rule(NamedTuple):
 
 
 _DENIED = _Rule(
-    NotFound, "pull access denied for {name}, repository does not exist or may require 'docker login': {words}"
+    NotFound, "{action} access denied for {name}, repository does not exist or may require 'docker login': {words}"
 )
 _OTHERWISE = _Rule(Unavailable, "{request}: {words}")
 _BY_CODE: Mapping[str, _Rule] = {
@@ -46,27 +48,35 @@ _BY_CODE: Mapping[str, _Rule] = {
     "BLOB_UNKNOWN": _OTHERWISE,  # the registry's own manifest names it
     "DENIED": _DENIED,
     "UNAUTHORIZED": _Rule(Unauthorized, "{request}: {words}"),
-    "TOOMANYREQUESTS": _Rule(Unavailable, "{words}"),
+    "TOOMANYREQUESTS": _Rule(Unavailable, "{words}{later}"),
 }
 _BY_STATUS: Mapping[int, _Rule] = {
     401: _Rule(Unauthorized, "{request}: {words}"),
     403: _DENIED,
     404: _Rule(NotFound, "{image} not found: {request}: {words}"),
-    429: _Rule(Unavailable, "toomanyrequests: {words}"),
+    429: _Rule(Unavailable, "toomanyrequests: {words}{later}"),
 }
 
 
-def refused(answer: Answer, name: str, image: str) -> PydockerError:
+def refused(answer: Answer, name: str, image: str, action: str = "pull") -> PydockerError:
     """What to raise for an answer that is not a success. It reads and closes the answer.
 
-    `name` is the repository as people write it, `image` the reference with its tag or digest.
+    `name` is the repository as people write it, `image` the reference with its tag or digest, `action` what was tried.
     """
     status = f"received unexpected HTTP status: {answer.status} {plain(answer.reason)}".rstrip()
     fault = _insufficient(answer) or _fault(answer)
     answer.close()
     rule = _BY_CODE.get(fault.code) or _BY_STATUS.get(answer.status, _OTHERWISE)
     said = f"{fault.code.lower().replace('_', ' ')}: {fault.message}" if fault.code else fault.message
-    return rule.kind(rule.words.format(name=name, image=image, request=answer.request, words=plain(said) or status))
+    return rule.kind(rule.words.format(
+        name=name, image=image, action=action, request=answer.request, words=plain(said) or status, later=_later(answer)
+    ))
+
+
+def _later(answer: Answer) -> str:
+    """When the registry wants to be asked again, if it says so."""
+    asked = retry_after(answer.headers.get("Retry-After"), time.time())
+    return f" (the registry asks to come back in {told(asked)})" if asked else ""
 
 
 def _insufficient(answer: Answer) -> _Fault | None:

@@ -38,7 +38,7 @@ class Transport:
         patience: Patience,
         certificates: Sequence[Path] = trust.CERTIFICATES,
     ) -> None:
-        self._access = access
+        self.access = access
         self._patience = patience
         self._certificates = certificates
         self._pools: dict[tuple[str, str], _Pool] = {}
@@ -49,9 +49,11 @@ class Transport:
         """Ask once. Raises Unreachable, NotTLS or Broken; PydockerError for a certificate file that cannot be used."""
         pool = self._pool(request)
         try:
-            outgoing = requests.Request(request.method, request.url, {**request.headers, **_OURS}, data=request.body)
+            outgoing = requests.Request(request.method, request.url, {**request.headers, **_OURS})
+            prepared = outgoing.prepare()
+            _fill(prepared, request)
             timeout = (self._patience.connect, self._patience.read)
-            response = pool.send(outgoing.prepare(), stream=True, timeout=timeout, proxies=_proxies(request.url))
+            response = pool.send(prepared, stream=True, timeout=timeout, proxies=_proxies(request.url))
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise failure(error, request) from error
         return _Response(request, response)
@@ -68,7 +70,7 @@ class Transport:
         parts = urlsplit(request.url)
         with self._lock:
             if (pool := self._pools.get((parts.scheme, parts.netloc))) is None:
-                access = self._access(parts.netloc)
+                access = self.access(parts.netloc)
                 if parts.scheme == "http" and not access.plain:
                     raise Unreachable(f"{request}: plain http is refused, {parts.netloc} is not an insecure registry")
                 pool = self._pools[parts.scheme, parts.netloc] = self._make(parts.scheme, parts.netloc, access)
@@ -93,7 +95,8 @@ class _Pool(HTTPAdapter):
         super().__init__(pool_connections=1, pool_maxsize=_THREADS, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, ssl_context=self._settings)
+        # blocksize: how a file would be read for sending; http.client's 16 KiB cost more than the network does
+        super().init_poolmanager(*args, **options, ssl_context=self._settings, blocksize=PIECE)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         return super().proxy_manager_for(proxy, **options, ssl_context=self._settings)
@@ -148,6 +151,14 @@ class _Response:
 
     def close(self) -> None:
         self.response.close()
+
+
+def _fill(outgoing: requests.PreparedRequest, request: Request) -> None:
+    """Put the body in, with its length said beforehand: requests itself would send an empty stream in chunks."""
+    if request.body is not None:
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        outgoing.body = body if len(body) else None  # type: ignore[assignment]
+        outgoing.headers["Content-Length"] = str(len(body))
 
 
 def _proxies(url: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ It is Docker's own layout, and /etc/docker/certs.d is read as well. OpenSSL itse
 (instead of the system's store); REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE add to it.
 """
 
+import functools
 import os
 import ssl
 from collections.abc import Mapping, Sequence
@@ -26,16 +27,35 @@ def directories(authority: str, certificates: Sequence[Path] = CERTIFICATES) -> 
 def context(
     directories: Sequence[Path], *, verified: bool, environ: Mapping[str, str] = os.environ
 ) -> ssl.SSLContext:
-    """TLS settings, to be shared by all hosts with the same directories: reading the system's store takes 50 ms.
+    """TLS settings for all hosts with the same directories, made anew only when one of the files has changed.
 
-    Raises PydockerError that names the file if one cannot be used.
+    Reading the system's store takes 50 ms. Raises PydockerError that names the file if one cannot be used.
     """
+    bundles = tuple(Path(found) for name in _BUNDLES if (found := environ.get(name))) if verified else ()
+    system = ssl.get_default_verify_paths()
+    read = [*bundles, *(Path(path) for path in (system.cafile, system.capath) if path and verified)]
+    for directory in directories:
+        read += [directory, *sorted(directory.iterdir())]
+    return _made(tuple(directories), bundles, verified, tuple(_stamp(path) for path in read))
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    """What changes with a file's content."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+@functools.lru_cache(16)
+def _made(directories: tuple[Path, ...], bundles: tuple[Path, ...], verified: bool, stamps: object) -> ssl.SSLContext:
     settings = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     settings.minimum_version = ssl.TLSVersion.TLSv1_2
     if verified:
         settings.load_default_certs()
-        for bundle in filter(None, map(environ.get, _BUNDLES)):
-            _believe(settings, Path(bundle))
+        for bundle in bundles:
+            _believe(settings, bundle)
     else:
         settings.check_hostname = False
         settings.verify_mode = ssl.CERT_NONE

@@ -9,13 +9,14 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from pydocker.errors import NotFound, PydockerError
 from pydocker.model import digest
 from pydocker.model.digest import Digest
+from pydocker.storage import locks
 
 _DRAFT = "blob-"
 
@@ -30,8 +31,9 @@ class BlobDraft:
         self.path = temporary / f"{_DRAFT}{os.urandom(8).hex()}"
         self.size = 0
         self._known, self._hash = known, hashlib.sha256()
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        with locks.directory(temporary, shared=True):  # no sweep between the two: not locked yet, it looks abandoned
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def __enter__(self) -> "BlobDraft":
         return self
@@ -42,7 +44,7 @@ class BlobDraft:
         with contextlib.suppress(FileNotFoundError):  # committed
             os.unlink(self.path)
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Append; on disk that is full, OSError."""
         if self._known is None:
             self._hash.update(piece)
@@ -65,14 +67,21 @@ class Blobs:
     """All blobs below one directory."""
 
     def __init__(self, directory: Path, temporary: Path) -> None:
-        self._directory, self._temporary = directory, temporary
+        self.directory, self._temporary = directory, temporary
 
     def path(self, name: Digest) -> Path:
         """Where the blob is, or would be. Raises InvalidParameter for what is no digest."""
-        return self._directory / digest.encoded(digest.parse(name))
+        return self.directory / digest.encoded(digest.parse(name))
 
     def has(self, name: Digest) -> bool:
         return self.path(name).is_file()
+
+    def size(self, name: Digest) -> int:
+        """In bytes; 0 if it is not there."""
+        try:
+            return os.stat(self.path(name)).st_size
+        except FileNotFoundError:
+            return 0
 
     def read(self, name: Digest) -> bytes:
         """A small blob's content, verified. Raises NotFound, or PydockerError if the file does not match its name."""
@@ -104,8 +113,9 @@ class Blobs:
         return name
 
     def __iter__(self) -> Iterator[Digest]:
-        """The digests of all blobs."""
-        return (Digest(f"sha256:{name}") for name in os.listdir(self._directory))
+        """The digests of all blobs; none before there is a directory for them. What else lies there is no blob."""
+        with contextlib.suppress(FileNotFoundError):
+            yield from filter(digest.is_one, (f"sha256:{name}" for name in os.listdir(self.directory)))
 
     def remove(self, name: Digest) -> int:
         """Remove a blob that nothing refers to; returns the bytes freed, 0 if it was not there."""
@@ -116,25 +126,9 @@ class Blobs:
             return 0
         return size
 
-    def sweep(self, kept: Iterable[Digest]) -> None:
-        """Remove abandoned drafts, and blobs that are not in `kept`."""
-        for name in os.listdir(self._temporary):
-            if name.startswith(_DRAFT):
-                _remove_free(self._temporary / name)
-        for orphan in set(self) - set(kept):
-            self.remove(orphan)
-
-
-def _remove_free(path: Path) -> None:
-    """Remove a draft, unless somebody is writing it."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return
-    finally:
-        os.close(fd)
+    def sweep_drafts(self) -> None:
+        """Remove the drafts that nobody is writing any more."""
+        with locks.directory(self._temporary):
+            for name in os.listdir(self._temporary):
+                if name.startswith(_DRAFT):
+                    locks.unlink_free(self._temporary / name)

@@ -5,6 +5,7 @@ lock. `durable=False` leaves out the fsync: right for the run root, which a powe
 """
 
 import os
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ import msgspec
 from pydocker.errors import PydockerError
 
 T = TypeVar("T")
+LEFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp", re.ASCII)  # how `replace` calls what is not complete
 
 
 def read(path: Path, type: type[T]) -> T:
@@ -46,6 +48,13 @@ def replace(path: Path, content: bytes, *, durable: bool = True, mode: int = 0o6
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what was to replace a document and did not come to it. Whoever writes here must be kept from it."""
+    for name in os.listdir(directory):
+        if LEFT.fullmatch(name):
+            (directory / name).unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

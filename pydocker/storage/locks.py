@@ -52,12 +52,63 @@ def is_held(path: Path) -> bool:
         os.close(fd)
 
 
+def sweep(directory: Path, ending: str) -> None:
+    """Remove the lock files that nobody holds any more: what was locked by who was killed."""
+    for name in os.listdir(directory):
+        if name.endswith(ending) and not is_held(directory / name):
+            fd = acquire(directory / name, blocking=False)
+            if fd is not None:
+                (directory / name).unlink(missing_ok=True)
+                os.close(fd)
+
+
 @contextlib.contextmanager
 def held(path: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock at `path` for the length of a `with` block."""
     fd = acquire(path, shared=shared)
     assert fd is not None
     try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def take(path: Path) -> int | None:
+    """Take the lock of a file or directory that is there, without waiting; None if it is gone, or somebody has it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _is_still(fd, path):
+            return fd
+    except OSError as error:
+        if error.errno != errno.EWOULDBLOCK:
+            os.close(fd)
+            raise
+    os.close(fd)
+    return None
+
+
+def unlink_free(path: Path) -> None:
+    """Remove a file, unless somebody holds its lock."""
+    fd = take(path)
+    if fd is not None:
+        path.unlink(missing_ok=True)
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def directory(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of a directory itself.
+
+    Shared, by who makes something in it that is locked as long as somebody works on it: between making and locking,
+    it looks abandoned. Exclusive, by who takes away what is abandoned.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(fd)

@@ -5,10 +5,22 @@ from types import MappingProxyType
 
 import msgspec
 
-from pydocker.model.container import Config, Container, ExecSession, HostConfig, State, Status
+from pydocker.model.container import (
+    Config,
+    Container,
+    ExecSession,
+    Health,
+    HealthStatus,
+    HostConfig,
+    Record,
+    State,
+    Status,
+)
+from pydocker.model.mount import of_record
+from pydocker.model.point import Point, told
 from pydocker.paths import Paths
+from pydocker.wire import networks
 from pydocker.wire.times import rfc3339, span
-from runtime.spec.defaults import MASKED_PATHS, READONLY_PATHS
 
 Shape = dict[str, object]
 
@@ -22,11 +34,18 @@ def summary(container: Container, now: float, *, renamed: bool = False) -> Shape
     return {
         "Id": record.id, "Names": [f"/{record.name}"],
         "Image": record.image if renamed else record.image_name, "ImageID": record.image,
-        "Command": command(record.argv), "Created": int(record.created), "Ports": [], "Labels": record.config.labels,
+        "Command": command(record.argv), "Created": int(record.created),
+        "Ports": networks.listed_ports(container), "Labels": record.config.labels,
         "State": container.state.status, "Status": phrase(container.state, now),
         "HostConfig": {"NetworkMode": record.host.network_mode},
-        "NetworkSettings": {"Networks": {network(record.host): _ENDPOINT}}, "Mounts": [],
+        "NetworkSettings": {"Networks": networks.places(container)},
+        "Mounts": told(listed_mounts(record)),
     }
+
+
+def listed_mounts(record: Record) -> tuple[Point, ...]:
+    """What a list shows, and is filtered by: as Docker's, without those of `--tmpfs`."""
+    return tuple(point for point in of_record(record) if not point.short)
 
 
 def command(argv: tuple[str, ...]) -> str:
@@ -39,7 +58,11 @@ def phrase(state: State, now: float) -> str:
     """Docker's words for a state: `Up 3 minutes`, `Exited (0) 2 hours ago`, `Created`."""
     match state.status:
         case Status.RUNNING:
-            return f"Up {span(now - state.started)}"
+            return f"Up {span(now - state.started)}{_of_health(state.health)}"
+        case Status.RESTARTING:
+            return f"Restarting ({state.exit_code}) {span(now - state.finished)} ago"
+        case Status.PAUSED:
+            return f"Up {span(now - state.started)} (Paused)"
         case Status.REMOVING:
             return "Removal In Progress"
         case Status.DEAD:
@@ -49,24 +72,33 @@ def phrase(state: State, now: float) -> str:
     return f"Exited ({state.exit_code}) {span(now - state.finished)} ago"
 
 
-def network(host: HostConfig) -> str:
-    """The network that a container is in: none, unless it asked for another."""
-    return "none" if host.network_mode in ("", "default") else host.network_mode
+def _of_health(health: Health | None) -> str:
+    if health is None:
+        return ""
+    return " (health: starting)" if health.status is HealthStatus.STARTING else f" ({health.status})"
 
 
-def inspect(container: Container, paths: Paths, execs: tuple[str, ...] = ()) -> Shape:
-    """`GET /containers/{id}/json`."""
+def _health(health: Health) -> Shape:
+    return {"Status": health.status, "FailingStreak": health.failing_streak, "Log": [
+        {"Start": rfc3339(one.start), "End": rfc3339(one.end), "ExitCode": one.exit_code, "Output": one.output}
+        for one in health.log]}
+
+
+def inspect(container: Container, paths: Paths, execs: tuple[str, ...] = (), apparmor: str = "") -> Shape:
+    """`GET /containers/{id}/json`. `apparmor` is the name of its profile."""
     record, directory = container.record, paths.container(container.record.id)
     return {
         "Id": record.id, "Created": rfc3339(record.created), "Path": record.argv[0] if record.argv else "",
         "Args": record.argv[1:], "State": _state(container.state), "Image": record.image,
         "ResolvConfPath": str(directory / "resolv.conf"), "HostnamePath": str(directory / "hostname"),
         "HostsPath": str(directory / "hosts"),
-        "LogPath": "" if record.host.log_config.type == "none" else str(directory / f"{record.id}-json.log"),
-        "Name": f"/{record.name}", "RestartCount": 0, "Driver": "overlay2", "Platform": "linux", "MountLabel": "",
-        "ProcessLabel": "", "AppArmorProfile": "", "ExecIDs": execs or None, "HostConfig": _host(record.host),
-        "GraphDriver": _graph(record.layers, paths, str(directory)), "Mounts": [],
-        "Config": _config(record.config, record.image_name), "NetworkSettings": _networks(record.host),
+        "LogPath": str(directory / f"{record.id}-json.log") if record.host.log_config.type == "json-file" else "",
+        "Name": f"/{record.name}", "RestartCount": container.state.restarts,
+        "Driver": "overlay2", "Platform": "linux", "MountLabel": "", "ProcessLabel": "",
+        "AppArmorProfile": apparmor, "ExecIDs": execs or None,
+        "HostConfig": _host(record.host),
+        "GraphDriver": _graph(record.layers, paths, str(directory)), "Mounts": told(listed_mounts(record)),
+        "Config": _config(record.config, record.image_name), "NetworkSettings": networks.settings(container),
     }
 
 
@@ -84,23 +116,25 @@ def inspect_exec(session: ExecSession) -> Shape:
 
 def _state(state: State) -> Shape:
     return {
-        "Status": state.status, "Running": state.running, "Paused": False, "Restarting": False,
+        "Status": state.status, "Running": state.running, "Paused": state.paused, "Restarting": state.restarting,
         "OOMKilled": state.oom_killed, "Dead": state.status is Status.DEAD, "Pid": state.pid,
         "ExitCode": state.exit_code, "Error": state.error, "StartedAt": rfc3339(state.started),
-        "FinishedAt": rfc3339(state.finished),
+        "FinishedAt": rfc3339(state.finished), **({"Health": _health(state.health)} if state.health else {}),
     }
 
 
 def _config(config: Config, image: str) -> Shape:
     shape: Shape = msgspec.to_builtins(config)
-    optional = {name for name in ("StopSignal", "StopTimeout", "ExposedPorts") if not shape[name]}
+    optional = {name for name in ("StopSignal", "StopTimeout", "ExposedPorts", "Healthcheck") if not shape[name]}
     return {**{name: value for name, value in shape.items() if name not in optional},
-            "Image": image, "Volumes": shape["Volumes"] or None, "OnBuild": None}
+            "Image": image, "Env": shape["Env"] or None, "Volumes": shape["Volumes"] or None, "OnBuild": None}
 
 
 def _host(host: HostConfig) -> Shape:
-    hidden = ((), ()) if host.privileged else (MASKED_PATHS, READONLY_PATHS)
-    return {**_HOST_ZEROS, "MaskedPaths": hidden[0], "ReadonlyPaths": hidden[1], **msgspec.to_builtins(host)}
+    shape: Shape = {**_HOST_ZEROS, **msgspec.to_builtins(host)}
+    shape["PortBindings"] = shape["PortBindings"] or {}
+    unprotected = dict.fromkeys(("MaskedPaths", "ReadonlyPaths")) if host.privileged else {}
+    return {**shape, **{name: shape[name] or [] for name in _LISTS}, **unprotected}
 
 
 def _graph(layers: tuple[str, ...], paths: Paths, directory: str) -> Shape:
@@ -109,31 +143,13 @@ def _graph(layers: tuple[str, ...], paths: Paths, directory: str) -> Shape:
                                          "WorkDir": f"{directory}/work"}}
 
 
-def _networks(host: HostConfig) -> Shape:
-    return {
-        "Bridge": "", "SandboxID": "", "SandboxKey": "", "Ports": {}, "HairpinMode": False,
-        "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0, "SecondaryIPAddresses": None,
-        "SecondaryIPv6Addresses": None, "EndpointID": "", "Gateway": "", "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0, "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "MacAddress": "",
-        "Networks": {network(host): _ENDPOINT},
-    }
-
-
-_ENDPOINT: Shape = {
-    "IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "DriverOpts": None, "NetworkID": "",
-    "EndpointID": "", "Gateway": "", "IPAddress": "", "IPPrefixLen": 0, "IPv6Gateway": "", "GlobalIPv6Address": "",
-    "GlobalIPv6PrefixLen": 0, "DNSNames": None,
-}
+_LISTS = ("Devices", "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps", "BlkioDeviceReadIOps",
+          "BlkioDeviceWriteIOps", "Dns", "DnsOptions", "DnsSearch")  # never null, as Docker shows them
 
 # Fields of Docker's HostConfig that this engine does not have yet, as it shows them when nobody asked for anything:
 # clients (and `--format` templates) take their presence for granted.
 _HOST_ZEROS: Mapping[str, object] = MappingProxyType({
-    "Binds": None, "PortBindings": {}, "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}, "VolumeDriver": "",
-    "VolumesFrom": None, "ConsoleSize": [0, 0], "CgroupnsMode": "private", "Dns": [], "DnsOptions": [],
-    "DnsSearch": [], "ExtraHosts": None, "IpcMode": "private", "Cgroup": "", "Links": None, "PidMode": "",
-    "PublishAllPorts": False, "UTSMode": "", "UsernsMode": "", "Isolation": "", "BlkioWeight": 0,
-    "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [],
-    "BlkioDeviceWriteIOps": [], "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "Devices": [],
-    "DeviceCgroupRules": None, "DeviceRequests": None, "MemorySwappiness": None, "OomKillDisable": False,
+    "ConsoleSize": [0, 0], "Cgroup": "",
+    "Isolation": "", "DeviceRequests": None,
     "CpuCount": 0, "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0,
 })

@@ -41,11 +41,14 @@ class Facts:
     python: str
     root: str
     running: int = 0
+    paused: int = 0
     stopped: int = 0
     images: int = 0
     runtimes: Mapping[str, str] = field(default_factory=dict)  # name -> path
     default_runtime: str = ""
     insecure_registries: tuple[str, ...] = ()
+    hub_mirrors: tuple[str, ...] = ()
+    security: tuple[str, ...] = ()
 
 
 def version(host: Host, facts: Facts) -> dict[str, object]:
@@ -64,18 +67,21 @@ def version(host: Host, facts: Facts) -> dict[str, object]:
 
 def info(host: Host, facts: Facts) -> dict[str, object]:
     """`GET /info`."""
-    return {**_engine(facts), **_machine(host), **_registries(facts.insecure_registries), **_ABSENT}
+    return {**_engine(facts), **_machine(host), **_registries(facts), **_ABSENT}
 
 
 def _engine(facts: Facts) -> dict[str, object]:
     return {
-        "ID": facts.id, "Containers": facts.running + facts.stopped, "ContainersRunning": facts.running,
-        "ContainersPaused": 0, "ContainersStopped": facts.stopped, "Images": facts.images,
+        "ID": facts.id, "Containers": facts.running + facts.paused + facts.stopped, "ContainersRunning": facts.running,
+        "ContainersPaused": facts.paused, "ContainersStopped": facts.stopped, "Images": facts.images,
         "Driver": "overlay2", "DriverStatus": [["Backing", "overlayfs"]], "DockerRootDir": facts.root,
         "ServerVersion": facts.version, "LoggingDriver": "json-file", "CgroupDriver": "cgroupfs",
         "Runtimes": {name: {"path": path} for name, path in facts.runtimes.items()},
-        "DefaultRuntime": facts.default_runtime, "LiveRestoreEnabled": True, "SystemTime": rfc3339(time.time()),
-        "Plugins": {"Volume": [], "Network": ["host", "none"], "Authorization": None, "Log": ["json-file", "none"]},
+        "DefaultRuntime": facts.default_runtime, "LiveRestoreEnabled": True,
+        "SecurityOptions": facts.security, "SystemTime": rfc3339(time.time()),
+        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "ipvlan", "macvlan", "null"],
+                    "Authorization": None,
+                    "Log": ["journald", "json-file", "local", "none"]},
     }
 
 
@@ -90,13 +96,14 @@ def _machine(host: Host) -> dict[str, object]:
     }
 
 
-def _registries(insecure: tuple[str, ...]) -> dict[str, object]:
+def _registries(facts: Facts) -> dict[str, object]:
+    insecure = facts.insecure_registries
     indexes = {name: {"Name": name, "Mirrors": [], "Secure": False, "Official": False} for name in insecure}
-    official = {"docker.io": {"Name": "docker.io", "Mirrors": [], "Secure": True, "Official": True}}
+    official = {"docker.io": {"Name": "docker.io", "Mirrors": facts.hub_mirrors, "Secure": True, "Official": True}}
     return {
         "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": {"InsecureRegistryCIDRs": ["127.0.0.0/8"], "IndexConfigs": {**official, **indexes},
-                           "Mirrors": []},
+                           "Mirrors": facts.hub_mirrors},
     }
 
 
@@ -106,7 +113,7 @@ _ABSENT: dict[str, object] = {
     "NGoroutines": 0, "NEventsListener": 0, "GenericResources": None, "HttpProxy": "", "HttpsProxy": "",
     "NoProxy": "", "Labels": [], "ExperimentalBuild": False, "Isolation": "", "InitBinary": "",
     "ContainerdCommit": {"ID": "", "Expected": ""}, "RuncCommit": {"ID": "", "Expected": ""},
-    "InitCommit": {"ID": "", "Expected": ""}, "SecurityOptions": [], "Warnings": None, "CDISpecDirs": [],
+    "InitCommit": {"ID": "", "Expected": ""}, "Warnings": None, "CDISpecDirs": [],
     "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",
               "RemoteManagers": None},
 }

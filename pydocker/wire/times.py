@@ -19,6 +19,11 @@ def rfc3339(seconds: float) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
 
 
+def whole(seconds: float) -> str:
+    """The same without a fraction."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def from_rfc3339(text: str) -> float:
     """Seconds since the epoch; 0.0 for NEVER and for text that is no time (an image may claim anything)."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", text)

@@ -36,7 +36,7 @@ encodes it) and usable by any later process. How it is used:
 
 Files in reading order: `layout` (which host is this), `files` with `memory`, `processor` and `traffic` (which value
 goes into which file), `devices` and `program` (rules; as v1 lines; as eBPF), `branch`, `steps`, `v1`, `v2`, `cgroup`.
-systemd's way, where it is asked for: `systemd` (what to ask), `busctl` (asking).
+systemd's way, where it is asked for: `systemd` and `properties` (what to ask), `busctl` (asking).
 Figures, which only looking needs: `stats` (their shape), `stats_v1`, `stats_v2`, `usage`, `oom`.
 """
 
@@ -45,7 +45,7 @@ from runtime.cgroups.cgroup import Cgroup
 from runtime.cgroups.layout import Hierarchy, Layout, read_layout
 from runtime.errors import InvalidSpec
 
-__all__ = ["Cgroup", "Hierarchy", "Layout", "open", "read_layout"]
+__all__ = ["Cgroup", "Hierarchy", "Layout", "open", "preload", "read_layout"]
 
 LONGEST_NAME = 255  # bytes; kernfs takes no longer one
 
@@ -67,6 +67,19 @@ def open(path: str, layout: Layout | None = None, *, systemd: bool = False) -> C
     first = tuple(v1.Branch(tree.mountpoint, tree.controllers, tree.directory(checked)) for tree in layout.v1)
     second = [v2.Branch(tree.mountpoint, tree.controllers, tree.directory(checked)) for tree in (layout.v2,) if tree]
     return Cgroup(first, second[0] if second else None, (unit.name, unit.slice) if unit else None)
+
+
+def preload() -> None:
+    """Import what the host's hierarchies will need: for a process whose forks are to find it there."""
+    import runtime.cgroups.oom
+    import runtime.cgroups.usage
+
+    layout = read_layout()
+    for tree in layout.v1:
+        v1.controller(tree.mountpoint, next(iter(tree.controllers), ""))
+    if not layout.v1:
+        import runtime.cgroups.program
+        import runtime.linux.bpf  # noqa: F401
 
 
 def _checked(path: str) -> str:

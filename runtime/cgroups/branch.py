@@ -155,8 +155,7 @@ def remove(directory: str) -> None:
     deadline, nap = time.monotonic() + PATIENCE, 0.001
     while True:
         try:
-            for cgroup in tree(directory):
-                os.rmdir(cgroup)
+            _rmdir(directory)
             return
         except FileNotFoundError:
             continue  # a child went away by itself: look again
@@ -165,3 +164,16 @@ def remove(directory: str) -> None:
                 raise StepFailed(f"remove cgroup {directory}: {(error.strerror or '').lower()} (rmdir(2))") from error
         time.sleep(nap)
         nap = min(nap * 2, LONGEST_NAP)
+
+
+def _rmdir(directory: str) -> None:
+    """rmdir(2), if that is refused, of what is below first. (To look takes longer, and most often there is nothing.)"""
+    try:
+        os.rmdir(directory)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in FEW:
+            raise
+        for cgroup in tree(directory):
+            os.rmdir(cgroup)

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import ClassVar, Protocol
 
 from runtime.cgroups.branch import remove
-from runtime.cgroups.systemd import Property, Unit
+from runtime.cgroups.properties import Property
+from runtime.cgroups.systemd import Unit
 from runtime.errors import StepFailed
 from runtime.linux.descriptors import read
 from runtime.step import Step

@@ -5,13 +5,13 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runtime.cgroups import v1, v2
-from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove
+from runtime.cgroups.branch import Freezable, kill_each, kill_frozen, remove, tree
 from runtime.cgroups.devices import container_rules, lines
 from runtime.cgroups.files import Settings, ignored, placed
 from runtime.cgroups.settings import Setting
@@ -173,9 +173,7 @@ class Cgroup(msgspec.Struct, frozen=True):
             except StepFailed:
                 if os.path.exists(self.second.directory):  # systemd removes an empty scope at any moment
                     raise
-            # v2 kills what it froze itself; what v1's freezer holds keeps the signal until it is thawed.
-            if (branch := self._first("freezer")) and v1.Freezer(branch).can_freeze:
-                v1.Freezer(branch).thaw()
+            self.release()
             return
         branches = [branch for branch in self._branches() if os.path.exists(branch.directory)]
         if not branches:
@@ -185,6 +183,14 @@ class Cgroup(msgspec.Struct, frozen=True):
             kill_frozen(branches[-1], freezer)
         else:
             kill_each(branches[-1])
+        self.release()
+
+    def release(self) -> None:
+        """Let what was sent SIGKILL die: v2 does so by itself, v1's freezer holds it, here and in each cgroup below."""
+        if branch := self._first("freezer"):
+            for directory in tree(branch.directory):
+                with suppress(StepFailed):  # it is gone by now
+                    v1.Freezer(msgspec.structs.replace(branch, directory=directory)).thaw()
 
     def oom_kills(self) -> int:
         """How many of its processes the kernel has killed for want of memory; 0 if nobody counts."""

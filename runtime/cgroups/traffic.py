@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from runtime.cgroups.settings import NO_LIMIT_V2, Setting, row
 from runtime.errors import InvalidSpec
-from runtime.spec.resources import LinuxBlockIO, LinuxResources
+from runtime.spec.resources import LinuxBlockIO, LinuxResources, LinuxWeightDevice
 
 
 def pids(resources: LinuxResources) -> tuple[Setting, ...]:
@@ -25,7 +25,7 @@ THROTTLES = (
 
 
 def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
-    block = resources.block_io or LinuxBlockIO()
+    block = weighed(resources.block_io or LinuxBlockIO())
     rows = [*row("blkio", "blkio.weight", block.weight or None, instead=(("blkio.bfq.weight", block.weight),)),
             *row("blkio", "blkio.leaf_weight", block.leaf_weight or None)]
     for device in block.weight_device:
@@ -39,7 +39,7 @@ def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
 
 
 def io_v2(resources: LinuxResources) -> tuple[Setting, ...]:
-    block = resources.block_io or LinuxBlockIO()
+    block = weighed(resources.block_io or LinuxBlockIO())
     # The scheduler bfq has v1's scale, the cost model (io.weight) its own. A device may be of neither.
     rows = list(row("io", "io.bfq.weight", block.weight or None, instead=(("io.weight", _io_weight(block.weight)),)))
     for device in block.weight_device:
@@ -50,6 +50,17 @@ def io_v2(resources: LinuxResources) -> tuple[Setting, ...]:
         for throttle in getattr(block, field):
             rows += row("io", "io.max", f"{throttle.major}:{throttle.minor} {key}={throttle.rate or NO_LIMIT_V2}")
     return tuple(rows)
+
+
+def weighed(block: LinuxBlockIO) -> LinuxBlockIO:
+    """With weights as they may be; 0, Go's zero value, is none. Raises InvalidSpec."""
+    places: list[tuple[str, LinuxBlockIO | LinuxWeightDevice]] = [("", block)]
+    places += [(f".weightDevice[{number}]", device) for number, device in enumerate(block.weight_device)]
+    for at, one in places:
+        for name, weight in (("weight", one.weight), ("leafWeight", one.leaf_weight)):
+            if weight and not 10 <= weight <= 1000:
+                raise InvalidSpec(f"$.linux.resources.blockIO{at}.{name}: {weight} is not in the range from 10 to 1000")
+    return block
 
 
 def _on(major: int, minor: int, value: int | None) -> str | None:

@@ -158,13 +158,20 @@ class InheritCpuset(Step[object], frozen=True):
         return f"for c in {shlex.join(levels(self.mountpoint, self.directory)[1:])}; do {loop}; done"
 
     def apply(self, at: object) -> None:
-        above, *rest = levels(self.mountpoint, self.directory)
-        for level in rest:
-            parent, own = (controller(path, "cpuset") for path in (above, level))
-            with _naming("inherit CPUs and memory nodes in", level):
-                own.cpus = own.cpus or parent.cpus
-                own.mems = own.mems or parent.mems
-            above = level
+        for name in ("cpus", "mems"):
+            filled(levels(self.mountpoint, self.directory), name)
+
+
+def filled(levels: list[str], name: str) -> set[int]:
+    """The CPUs or memory nodes of the last of these levels, which gets those of the one above if it has none."""
+    *above, level = levels
+    own = controller(level, "cpuset")
+    with _naming(f"inherit cpuset.{name} in", level):
+        found: set[int] = getattr(own, name)
+        if above and not found:
+            found = filled(above, name)
+            setattr(own, name, found)
+        return found
 
 
 class LimitDevices(Step[object], frozen=True):

@@ -14,12 +14,11 @@ from typing import ClassVar
 
 import msgspec
 
-from runtime.cgroups import program
 from runtime.cgroups.branch import FREEZING, NAP, all_members, read, refused, tree, write
 from runtime.cgroups.devices import Rule
 from runtime.cgroups.steps import levels
 from runtime.errors import StepFailed
-from runtime.linux import bpf, descriptors
+from runtime.linux import descriptors
 from runtime.step import Step
 
 
@@ -212,6 +211,9 @@ class FilterDevices(Step[object], frozen=True):
                 ">&2")
 
     def apply(self, at: object) -> None:
+        from runtime.cgroups import program  # which a host whose devices are v1's has no use for
+        from runtime.linux import bpf
+
         try:
             with ExitStack() as descriptors:
                 cgroup = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

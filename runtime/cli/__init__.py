@@ -3,7 +3,7 @@
 This module imports next to nothing: `create`, `run` and `exec` first execute the interpreter again from a read-only
 mount (see `runtime.linux.interpreter`), unless the caller did so already, and whatever is imported before that is
 imported twice. For the same reason the flags are a table and forty lines of our own: click costs 25 ms at each call,
-more than a whole container.
+more than a whole container. What only some containers need (a terminal, say) is imported where it is decided upon.
 
     arguments   parse words by a table of flags; help
     flags       those tables
@@ -11,6 +11,7 @@ more than a whole container.
     making      create, run, exec: those that make a process
     living      start, kill, delete …: those for a container that is there
     documents   explain, spec, features
+    lean        importing msgspec without what it imports for others
     wording     what is said of an error
 """
 
@@ -19,8 +20,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import NoReturn
+
+from runtime.cli.lean import import_msgspec
 
 MAKING = ("create", "run", "exec")  # these fork a process that enters a container
 
@@ -29,11 +32,11 @@ def entry() -> NoReturn:
     """The installed command: `main` in a process of its own, whose start and end somebody waits for.
 
     Both have a price that nobody has to pay. While modules load, the collector of cycles looks through objects of
-    which all stay; msgspec prefers the library typing_extensions where it finds one (6 ms), though Python 3.11 has all
-    of it; and at the end Python takes down, piece by piece, what the kernel frees at once.
+    which all stay; msgspec imports what we have no use for; and at the end Python takes down, piece by piece, what the
+    kernel frees at once.
     """
     gc.disable()
-    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+    import_msgspec()
     os._exit(main(alone=True))
 
 
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None, *, alone: bool = False) -> int:
     try:
         if any(word in MAKING for word in words):
             protect(words)
-            child = head_start(words) if alone else 0
+            child = head_start(words) if alone and "exec" in words else 0
         from runtime.cli.verbs import run
 
         code = run(words)
@@ -75,7 +78,18 @@ def preload() -> None:
     import runtime.join
     import runtime.lifecycle
     import runtime.linux.interpreter
+    import runtime.process.filters
+    import runtime.process.seccomp
+    import runtime.process.terminal
     import runtime.rootfs.tmpfs  # noqa: F401
+    from runtime import cgroups
+    from runtime.create import rehearse
+    from runtime.linux import libseccomp
+
+    with suppress(OSError):  # there is none: who wants a filter will hear it
+        libseccomp.version()
+    cgroups.preload()
+    rehearse()
 
 
 def protect(words: Sequence[str]) -> None:

@@ -6,12 +6,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from runtime.errors import Usage
 
 
-class Flag(NamedTuple):
+class Flag(msgspec.Struct, frozen=True):
     """`kind` is str, int, bool, or list (may be given more than once). `short` is one letter, or nothing."""
 
     kind: type
@@ -27,7 +28,7 @@ Flags = Mapping[str, Flag]
 Value = str | int | bool | list[str]
 
 
-class Parsed(NamedTuple):
+class Parsed(msgspec.Struct, frozen=True):
     """The flags' values by name, those that were not given included; and the words after the flags."""
 
     flags: dict[str, Value]
@@ -47,7 +48,7 @@ class Parsed(NamedTuple):
         return value if isinstance(value, list) else []
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True):
     """One call of a verb: the directory of the containers' state, and what follows the verb."""
 
     root: str

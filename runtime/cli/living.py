@@ -12,7 +12,7 @@ from runtime.state import Place
 
 def start(call: Call) -> int:
     from runtime import lifecycle
-    lifecycle.start(Place(call.root, call.given.words[0]))
+    lifecycle.start_telling(Place(call.root, call.given.words[0]), os.environ.get("NOTIFY_SOCKET", ""))
     return 0
 
 

@@ -32,7 +32,7 @@ def run_(call: Call) -> int:
         adopt()
         create(asked)
         try:
-            lifecycle.start(place)
+            lifecycle.start_telling(place, asked.notify)
         except Fault:
             lifecycle.delete(place, force=True)
             raise
@@ -49,8 +49,11 @@ def run_(call: Call) -> int:
         created = True
         return pid
 
+    def go() -> None:
+        lifecycle.start_telling(place, asked.notify, staying=True)
+
     try:
-        return attended(terminal, begin, lambda: lifecycle.start(place), adopting=not call.given.on("no-subreaper"))
+        return attended(terminal, begin, go, adopting=not call.given.on("no-subreaper"))
     finally:
         if created and not call.given.on("keep"):
             what = f"kill what is left of {place.id}, and remove its cgroup and state"
@@ -102,7 +105,8 @@ def wanted(call: Call) -> "Wanted":
     asked = Wanted(id=given.words[0], root=call.root, bundle=os.path.abspath(given.text("bundle") or "."),
                    pid_file=absolute(given.text("pid-file")), console_socket=absolute(given.text("console-socket")),
                    preserved=preserved, listening=listening, keyring=not given.on("no-new-keyring"),
-                   trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"), systemd=call.systemd)
+                   trace=absolute(given.text("trace")), pivot=not given.on("no-pivot"), systemd=call.systemd,
+                   notify=os.environ.get("NOTIFY_SOCKET", ""))
     try:
         os.chdir(asked.bundle)  # where hooks start, as with runc
     except OSError as error:

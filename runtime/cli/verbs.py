@@ -3,21 +3,23 @@
 import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NamedTuple
+
+import msgspec
 
 from runtime import log
 from runtime.cli import complain
 from runtime.cli.arguments import NO, Call, Flag, Flags, Parsed, absolute, help_text, parse
 from runtime.cli.flags import CREATE, EXEC, GLOBAL, HELP, RUN, UPDATE
-from runtime.cli.wording import named, one_line, unread
+from runtime.cli.wording import named, unread
 from runtime.errors import Fault, InvalidArgument, Usage
+from runtime.spec.codec import one_line
 
 VERSION = "0.1.0"
 PROGRAM = "pydocker-runtime"
 FAILURE = 255  # of exec, as 1 could be the program's own
 
 
-class Verb(NamedTuple):
+class Verb(msgspec.Struct, frozen=True):
     """`function` is MODULE.FUNCTION of this package, imported when it is called.
 
     `arguments` are as --help prints them, of which the first `least` have to be there.
@@ -27,7 +29,7 @@ class Verb(NamedTuple):
     arguments: str
     least: int
     summary: str
-    flags: Flags = HELP
+    flags: Flags = msgspec.field(default_factory=lambda: HELP)
 
 
 VERBS = {
@@ -74,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
         if before.on("version"):
             return version()
         if name == "help" and len(before.words) > 1:
-            return verb(before._replace(words=[before.words[1], "--help"]))
+            return verb(Parsed(before.flags, [before.words[1], "--help"]))
         if before.on("help") or name in ("", "help"):
             return overview()
         return verb(before)

@@ -3,11 +3,6 @@
 from select import POLLERR, poll
 
 
-def one_line(text: str) -> str:
-    """Names come from others: what would end the line, or steer somebody's terminal, is shown instead of sent."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
 def unread() -> bool:
     """Whether standard output is a pipe that nobody reads any more (poll(2))."""
     output = poll()

@@ -37,6 +37,7 @@ NUMBERS = {
     "fsconfig": 431,
     "fsmount": 432,
     "fspick": 433,
+    "clone3": 435,
     "close_range": 436,
     "openat2": 437,
     "pidfd_getfd": 438,

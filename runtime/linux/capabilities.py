@@ -48,6 +48,12 @@ def capget() -> tuple[int, int, int]:
             words[0].inheritable | words[1].inheritable << 32)
 
 
+def held() -> tuple[str, ...]:
+    """Those that this process may use: root's are all, unless its surroundings (a VM, a container) withhold some."""
+    permitted = capget()[1]
+    return tuple(name for number, name in enumerate(NAMES) if permitted & 1 << number)
+
+
 def capset(effective: int, permitted: int, inheritable: int) -> None:
     """Set the three sets. Raises PermissionError where a capability is not in the permitted set. capset(2)."""
     low = Data(effective & 0xFFFFFFFF, permitted & 0xFFFFFFFF, inheritable & 0xFFFFFFFF)

@@ -1,11 +1,12 @@
-"""A head start for the slowest part of a start: the kernel's first move of a process between cgroups.
+"""A head start for the slowest part of exec: the kernel's first move of a process between cgroups.
 
 A move takes cgroup_threadgroup_rwsem for writing. While nobody has done so lately, its readers (every fork and exit on
 the machine) take a shortcut, which the first writer has to revoke, and that takes an RCU grace period: 7 to 20 ms. For
 the next 20 ms or so, every further move costs 0.03 ms (kernel/locking/percpu-rwsem.c; measured on Linux 6.18).
 
-So whoever is about to make a container moves itself into the cgroup in which it is anyway, from another process or
-thread: the grace period passes while there is something else to do.
+A container's process mostly enters its cgroup without a move that waits (`linux.clone`); that of exec is moved. So
+whoever is about to exec moves itself into the cgroup in which it is anyway, from another process or thread: the grace
+period passes while there is something else to do.
 """
 
 import os

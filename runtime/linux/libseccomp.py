@@ -6,6 +6,7 @@ importing it is rare.
 """
 
 import ctypes
+import functools
 import os
 from types import ModuleType
 
@@ -33,6 +34,7 @@ class Filter(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
 
 
+@functools.cache
 def version() -> str:
     """The version of the library, without the Python around it."""
     class Version(ctypes.Structure):

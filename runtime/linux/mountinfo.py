@@ -4,12 +4,12 @@
     id parent dev root target options  fields… - type source super options
 """
 
-from typing import NamedTuple
+import msgspec
 
 from runtime.linux.descriptors import read
 
 
-class MountPoint(NamedTuple):
+class MountPoint(msgspec.Struct, frozen=True):
     """One line. `root` is the mounted directory inside its file system, `target` where it is mounted."""
 
     id: int

@@ -11,6 +11,7 @@ from runtime.errors import StepFailed
 from runtime.linux.calls import call
 
 CLONE_NEWTIME = 0x00000080
+CLONE_FS = 0x00000200  # no namespace: root, working directory and umask, for this thread alone
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000

@@ -5,6 +5,7 @@ be swapped while we look. Joining strings and checking them (realpath) loses tha
 and `..` and absolute links are taken relative to the given directory, as if by chroot(2), in one system call.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -43,12 +44,14 @@ def openat2(dirfd: int, path: str | bytes, flags: int, mode: int = 0,
 
 
 def make_directories(root: int, path: str, mode: int = 0o755, links: int = MOST_LINKS) -> int:
-    """`mkdir -p` below the directory `root`, for every missing component; returns the last one, opened with O_PATH.
+    """`mkdir -p` below the directory `root`; returns the last directory, opened with O_PATH.
 
     Links inside are followed within the root (an image's /var/run -> /run is legitimate, also where it has no /run);
     what is made is made in a directory that is held open, never by a path that could have been swapped meanwhile
     (CVE-2024-45310).
     """
+    with contextlib.suppress(FileNotFoundError):
+        return openat2(root, path or "/", os.O_PATH | os.O_DIRECTORY)
     current = os.dup(root)
     walked = ""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from runtime.linux import capabilities, mounts, namespaces
+from runtime.linux import capabilities, clone, mounts, namespaces
 from runtime.linux.calls import Made
 
 Writer = Callable[[Any], str]
@@ -51,6 +51,11 @@ def attributes(value: mounts.MountAttr) -> str:
     return f"{{{', '.join(parts)}}}"
 
 
+def child(value: clone.CloneArgs) -> str:
+    """Only the flags: of the others strace prints each in its own way."""
+    return f"{{flags={flags(NAMESPACES, value.flags)}}}"
+
+
 def sets(value: Any) -> str:
     """capset(2)'s two words for each set as one number."""
     return ", ".join(f"{name}={getattr(value[0], name) | getattr(value[1], name) << 32:#x}"
@@ -65,7 +70,7 @@ def nothing(value: object) -> str:
     return ""
 
 
-NAMESPACES = constants(namespaces, "CLONE_")
+NAMESPACES = {**constants(namespaces, "CLONE_"), clone.CLONE_INTO_CGROUP: "CLONE_INTO_CGROUP"}
 TREE = {mounts.OPEN_TREE_CLONE: "OPEN_TREE_CLONE", mounts.OPEN_TREE_CLOEXEC: "OPEN_TREE_CLOEXEC",
         **constants(mounts, "AT_", without=("AT_FDCWD",))}
 AT = constants(mounts, "AT_", without=("AT_FDCWD",))
@@ -78,6 +83,7 @@ SECCOMP = {1 << 1: "SECCOMP_FILTER_FLAG_LOG", 1 << 2: "SECCOMP_FILTER_FLAG_SPEC_
 PRCTL = {24: "PR_CAPBSET_DROP", 47: "PR_CAP_AMBIENT"}
 
 TABLE: dict[str, tuple[Writer, ...]] = {
+    "clone3": (child,),
     "unshare": (partial(flags, NAMESPACES),),
     "setns": (str, partial(flags, NAMESPACES)),
     "open_tree": (directory, text, partial(flags, TREE)),

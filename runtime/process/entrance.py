@@ -1,12 +1,17 @@
-"""Entering namespaces: the one fork that nobody gets around, done twice.
+"""Entering namespaces: the one fork that nobody gets around, and the containers for which it is done twice.
 
-A process that calls unshare(CLONE_NEWPID), or setns with somebody's pid namespace, does not move: the next child that
-it forks is the first inside. So there is an *entrance*: a short-lived process that changes the namespaces and forks the
-process that stays. It tells the outside which pid that got, and ends; the orphan is adopted by the nearest subreaper
-above (the container's monitor), which is thereby the one that learns its exit status.
+Nobody moves into another pid namespace: one begins, or is joined, with the next child. For most containers that is one
+call, clone3(2): a child that is the first process of a new pid namespace, made in its cgroup at once, and that enters
+all other namespaces itself (`Clone`).
 
-Leaving is the last thing the entrance does as the host's root. What only that root can do (open the sources of mounts
-that a mapped root could not reach, make device nodes) are the plan's `leaving` steps; they are applied here before.
+It is not enough where the pid namespace has to belong to a user namespace, or is somebody else's: who is in there could
+look at a process that still has the host's files and powers. So there is an *entrance* (`Enter`, and `Join` of exec): a
+short-lived process that changes all namespaces and forks the process that stays. It tells the outside which pid that
+got, and ends; the orphan is adopted by the nearest subreaper above (the container's monitor), which is thereby the one
+that learns its exit status.
+
+Leaving is the last thing that is done as the host's root. What only that root can do (open the sources of mounts that a
+mapped root could not reach, make device nodes) are the plan's `leaving` steps; they are applied here before.
 
 Before anything of the container can be seen, the process is made unreadable for it: not dumpable, so that nobody inside
 can ptrace it or look into its /proc (CVE-2016-9962), without descriptors of the host's (CVE-2024-21626; /dev/null as a
@@ -22,10 +27,11 @@ from shlex import quote
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from runtime.cgroups import Cgroup
+from runtime.cgroups.branch import write
 from runtime.cgroups.steps import braces
 from runtime.errors import Fault, StepFailed
+from runtime.linux import clone, null, prctl
 from runtime.linux import namespaces as n
-from runtime.linux import null, prctl
 from runtime.linux.descriptors import close_all_but
 from runtime.linux.namespaces import KINDS, become_its_root, join, open_namespace, set_clocks
 from runtime.process.guard import forbid_imports
@@ -69,6 +75,14 @@ class Enter(Step[Outside], frozen=True):
     def apply(self, at: Outside) -> None:
         fork(at, lambda: self.opened(at.user_namespace))
 
+    @property
+    def own(self) -> int:
+        """The flags of what the process leaves by itself.
+
+        The cgroup namespace begins later, when the process is in its cgroup (NewCgroupNamespace).
+        """
+        return sum(KINDS[kind][0] for kind in self.new if kind != "cgroup")
+
     def opened(self, user: int) -> Callable[[], None]:
         """In the entrance: what is to be joined, by the names that it has here.
 
@@ -89,8 +103,7 @@ class Enter(Step[Outside], frozen=True):
         if self.user:
             join(user, n.CLONE_NEWUSER, "user")
             become_its_root()
-        # The cgroup namespace begins later, when the process is in its cgroup (NewCgroupNamespace).
-        n.unshare(sum(KINDS[kind][0] for kind in self.new if kind != "cgroup"))
+        n.unshare(self.own)
         if self.offsets:
             set_clocks(clocks, self.offsets)
 
@@ -100,8 +113,71 @@ class Enter(Step[Outside], frozen=True):
         bury(at.pid)
 
 
-class EnterCgroup(Step[Outside], frozen=True):
-    """Move the new process into the container's cgroup."""
+class Clone(Enter, frozen=True):
+    """The same with a single fork, for who may still be the host's root in the new pid namespace: nobody else is there.
+
+    `cgroup` is the directory in v2's hierarchy where the child is made.
+    """
+
+    why: ClassVar[str] = (
+        "namespaces are what makes a process a container: its own mounts, process numbers, names, network. A pid "
+        "namespace begins with a child; the others that child enters by itself. It is made in its cgroup of v2, since "
+        "to be moved there it would have to wait for all processors")
+    manual: ClassVar[str] = "clone3(2), unshare(2), setns(2), namespaces(7), pid_namespaces(7)"
+    cgroup: str = ""
+
+    def describe(self) -> str:
+        return f"{super().describe()}{', in the cgroup ' + self.cgroup if self.cgroup else ''}"
+
+    def apply(self, at: Outside) -> None:
+        here, there = pair()
+        descriptor = os.open(self.cgroup, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if self.cgroup else -1
+        try:
+            at.pid = clone.fork(n.CLONE_NEWPID if "pid" in self.new else 0, descriptor)
+        except OSError as error:
+            # EBUSY: the cgroup passes controllers on; EAGAIN, ENOSPC: too many processes, or namespaces.
+            raise StepFailed(f"{self.describe()}: {str(error.strerror).lower()} (clone3(2))") from error
+        if at.pid == 0:
+            inside(at, there, lambda: self.opened(-1), lambda: None)
+        if descriptor >= 0:
+            os.close(descriptor)
+        there.close()
+        at.channel = here
+        here.lost = at.lost
+
+    @property
+    def own(self) -> int:
+        return super().own & ~n.CLONE_NEWPID
+
+
+class EnterCgroup(Step[Inside], frozen=True):
+    """The process enters the container's cgroup itself: `first` in hierarchies of v1; in `second`, v2's, it was made.
+
+    That it is the process itself which writes 0, and the file v1's `tasks`, is what makes it fast: see `linux.clone`.
+    """
+
+    why: ClassVar[str] = (
+        "what it and all its descendants use is counted there, and limited; first of all, as it has to be in its "
+        "cgroup before a cgroup namespace begins, and while it can still see those files")
+    manual: ClassVar[str] = "cgroups(7), tasks"
+    first: tuple[str, ...]
+    second: str = ""
+
+    def describe(self) -> str:
+        return f"enter the cgroup {', '.join(self.first)}" if self.first else f"be in the cgroup {self.second}"
+
+    def shell(self) -> str:
+        directories = braces((*self.first, *([self.second] if self.second else [])))
+        return f"for cgroup in {directories}; do echo 0 > \"$cgroup\"/cgroup.procs; done  # 0: whoever writes"
+
+    def apply(self, at: Inside) -> None:
+        for directory in self.first:
+            write(directory, "tasks", "0")
+        at.attached = True
+
+
+class MoveIntoCgroup(Step[Outside], frozen=True):
+    """Move the new process into the container's cgroup: where it could not do so itself, or not at that moment."""
 
     why: ClassVar[str] = (
         "what it and all its descendants use is counted there, and limited; from outside, since only the host's side "
@@ -141,9 +217,10 @@ def fork(at: Outside, opened: Callable[[], Callable[[], None]]) -> None:
     here, there = pair()
     at.entrance = os.fork()
     if at.entrance == 0:
-        inside(at, there, opened)
+        inside(at, there, opened, lambda: fork_who_stays(there))
     there.close()
     at.channel = here
+    here.lost = at.lost
     try:
         message = here.receive()
     except Fault:
@@ -181,8 +258,12 @@ def bury(pid: int) -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
-def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None]]) -> NoReturn:
-    """The entrance: never returns, whatever happens."""
+def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None]],
+           stay: Callable[[], None]) -> NoReturn:
+    """In the new process, up to the namespaces and beyond: never returns, whatever happens.
+
+    `stay` returns in the process that becomes the container's.
+    """
     try:
         prctl.set_dumpable(False)
         trace = at.trace.on("leaving") if at.trace else None
@@ -197,13 +278,10 @@ def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None
         at.leave(stage)
         with told(trace, "Enter", "enter the namespaces", "unshare(2), setns(2)"):
             enter()
-        pid = os.fork()
-        if pid == 0:
-            stage.filter = at.filter
-            stage.trace = trace and trace.on("inside")
-            at.become(stage)
-        channel.send(Pid(pid))
-        os._exit(0)
+        stay()
+        stage.filter = at.filter
+        stage.trace = trace and trace.on("inside")
+        at.become(stage)
     except Fault as error:
         report(channel, type(error).__name__, str(error))
     except OSError as error:
@@ -213,8 +291,16 @@ def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None
         report(channel, "StepFailed", f"enter namespaces: {type(error).__name__}: {error}")
 
 
+def fork_who_stays(channel: Channel) -> None:
+    """The entrance's end: its child goes on."""
+    pid = os.fork()
+    if pid:
+        channel.send(Pid(pid))
+        os._exit(0)
+
+
 def told(trace: "Trace | None", step: str, what: str, manual: str) -> AbstractContextManager[None]:
-    """What the entrance does is part of a step, or of none: for a trace it gets a name."""
+    """What is done before the plan's steps is part of a step, or of none: for a trace it gets a name."""
     return trace.telling(step, what, manual) if trace else nullcontext()
 
 

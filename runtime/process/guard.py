@@ -24,11 +24,14 @@ def refuse(name: str) -> NoReturn:
     raise ImportError(f"import of {name} after the process entered the container")
 
 
+_before: list[object] = []
+
+
 def forbid_imports() -> None:
     """From now on only what is loaded can be used. Cannot be taken back."""
     sys.meta_path[:] = [Refuse()]
-    sys.path_hooks.clear()
-    sys.path_importer_cache.clear()
-    sys.path.clear()
+    # Replaced, not cleared: to free what is in them would copy the parent's pages.
+    _before.append((sys.path_hooks, sys.path_importer_cache, sys.path))
+    sys.path_hooks, sys.path_importer_cache, sys.path = [], {}, []
     # The process is about to become another program: collecting garbage would only copy the parent's pages.
     gc.disable()

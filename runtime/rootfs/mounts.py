@@ -9,6 +9,7 @@ import stat
 from shlex import quote
 from typing import ClassVar
 
+from runtime.errors import StepFailed
 from runtime.linux import mounts as m
 from runtime.rootfs import target
 from runtime.rootfs.options import PROPAGATION, Attributes, Idmapping
@@ -97,12 +98,25 @@ class BindMount(Step[Inside], frozen=True):
 
     def attach(self, at: Inside, tree: int) -> None:
         """Show the copy inside, at a directory or a file as it is one itself."""
-        place = target.directory if stat.S_ISDIR(os.fstat(tree).st_mode) else target.file
-        where = place(at.root, self.path)
+        is_directory = stat.S_ISDIR(os.fstat(tree).st_mode)
+        try:
+            where = (target.directory if is_directory else target.file)(at.root, self.path)
+        except NotADirectoryError as error:
+            raise self._unlike() from error
+        if is_directory != stat.S_ISDIR(os.fstat(where).st_mode):
+            os.close(where)
+            raise self._unlike()
         try:
             attach(tree, where, self.propagation)
         finally:
             os.close(where)
+
+
+    def _unlike(self) -> StepFailed:
+        """In runc's words."""
+        return StepFailed(f'error mounting "{self.source}" to rootfs at "{self.path}": not a directory: Are you trying '
+                          "to mount a directory onto a file (or vice-versa)? Check if the specified host path exists "
+                          "and is the expected type")
 
 
 def attach(mount: int, where: int, propagation: tuple[str, ...]) -> None:

@@ -79,6 +79,7 @@ class CopiedUp(Step[Inside], frozen=True):
         where = target.directory(at.root, self.path)
         try:
             mount = m.detached("tmpfs", self.tmpfs.source, self.tmpfs.data, self.tmpfs.attributes.set)
+            at.await_cgroup()  # an image may have much there: it takes the container's memory, not the host's
             source = openat2(where, ".", os.O_RDONLY | os.O_DIRECTORY)
             copy_directory(source, os.open(f"/proc/self/fd/{mount}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             attach(mount, where, self.tmpfs.propagation)

@@ -39,7 +39,7 @@ def lowered(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The message with control characters as Python writes them: the path in it holds any member's name."""
+    """The message with control characters as Python writes them: in it may be any member's name, and any string."""
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 

@@ -14,12 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests import leaks
-from tests.bench import report, runtimes
+from tests.bench import bridged, report, runtimes, traffic
 from tests.bench.engines import ENGINES, BenchEngine, Failed, Skipped
 from tests.bench.image import Registry, cache_directory, ensure_image
 from tests.bench.scenarios import SCENARIOS, Scenario
@@ -27,6 +27,8 @@ from tests.engine import busybox_archive
 
 SIZE = 20 << 30  # bytes that the engines' disk may grow to
 RUNTIMES = "runtimes"  # the scenario in which no engine takes part
+BRIDGED, TRAFFIC = bridged.SCENARIO.name, "traffic"  # those in which engines have networks
+ALONE = (BRIDGED, RUNTIMES, TRAFFIC)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    leaks.isolate_network()
     leaks.isolate_mounts()
     try:
         with ExitStack() as everything:
@@ -56,11 +59,11 @@ def stop(number: int, frame: object) -> None:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--engines", default=",".join(ENGINES), help="a list of: %(default)s")
-    parser.add_argument("--only", default=",".join((*SCENARIOS, RUNTIMES)), help="a list of: %(default)s")
+    parser.add_argument("--only", default=",".join((*SCENARIOS, *ALONE)), help="a list of: %(default)s")
     parser.add_argument("--rounds", type=int, default=10, help="turns that count (default %(default)s; pull: 3)")
     parser.add_argument("--json", type=Path, help="write every single time there, too")
     options = parser.parse_args(argv)
-    for field, known in (("engines", ENGINES), ("only", (*SCENARIOS, RUNTIMES))):
+    for field, known in (("engines", ENGINES), ("only", (*SCENARIOS, *ALONE))):
         chosen = getattr(options, field).split(",")
         if unknown := [name for name in chosen if name not in known]:
             parser.error(f"--{field}: no such thing: {', '.join(unknown)}")
@@ -74,10 +77,14 @@ def run(options: argparse.Namespace, everything: ExitStack) -> None:
     everything.callback(shutil.rmtree, directory)
     print(report.machine())
     everything.enter_context(own_file_system(directory))
-    if scenarios := [SCENARIOS[name] for name in options.only if name != RUNTIMES]:
+    if scenarios := [SCENARIOS[name] for name in options.only if name not in ALONE]:
         run_engines(options, scenarios, directory, everything)
+    if BRIDGED in options.only:
+        run_alone(bridged.race, directory, options)
     if RUNTIMES in options.only:
-        run_runtimes(options, directory)
+        run_alone(runtimes.race, directory, options)
+    if TRAFFIC in options.only:
+        run_alone(traffic.race, directory, options)
     print(report.foot())
 
 
@@ -85,11 +92,13 @@ def run_engines(options: argparse.Namespace, scenarios: list[Scenario], director
     image = ""
     if any(scenario.pulls for scenario in scenarios):
         image, scenarios = pulled_image(directory, scenarios, everything)
+    target = scratch(directory, everything) if any(scenario.pushes for scenario in scenarios) else ""
     engines = started(options.engines, directory, everything)
     print(report.head([engine.name for engine in engines]), flush=True)
     times = {}
     for scenario in scenarios:
-        times[scenario.name], failures = race(scenario, engines, options.rounds, image)
+        times[scenario.name], failures = race(
+            scenario, engines, options.rounds, target if scenario.pushes else image)
         print(report.row(scenario, times[scenario.name], [engine.name for engine in engines]), flush=True)
         for name, failure in failures.items():
             print(f"    {name}: {failure}", flush=True)
@@ -97,12 +106,12 @@ def run_engines(options: argparse.Namespace, scenarios: list[Scenario], director
         options.json.write_text(json.dumps(times, indent=1))
 
 
-def run_runtimes(options: argparse.Namespace, directory: Path) -> None:
+def run_alone(race: Callable[[Path, int], Iterator[str]], directory: Path, options: argparse.Namespace) -> None:
     try:
-        for line in runtimes.race(directory, options.rounds):
+        for line in race(directory, options.rounds):
             print(line, flush=True)
     except Failed as failure:
-        print(f"runtimes: {failure}")
+        print(f"{race.__module__.rpartition('.')[2]}: {failure}")
     finally:
         leaks.remove_parents(directory.name)
 
@@ -139,6 +148,13 @@ def pulled_image(directory: Path, scenarios: list[Scenario], everything: ExitSta
     except (Skipped, Failed) as reason:
         print(f"pull: skipped: {reason}")
         return "", [scenario for scenario in scenarios if not scenario.pulls]
+
+
+def scratch(directory: Path, everything: ExitStack) -> str:
+    """A repository of a registry that has nothing yet, and goes with this run."""
+    place = directory / "pushed"
+    place.mkdir()
+    return everything.enter_context(Registry(place, place)).image.rpartition(":")[0]
 
 
 def started(names: list[str], directory: Path, everything: ExitStack) -> list[BenchEngine]:

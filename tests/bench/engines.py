@@ -2,14 +2,13 @@
 
 docker   Debian's docker.io: its dockerd with its containerd, without bridge and firewall rules
 podman   with runc and cgroupfs, as it needs on hosts without systemd or with cgroup v1
-pydocker this checkout, by a launcher like the installed one; its server starts itself
+pydocker this checkout, by the command that `make install` makes; its server starts itself
 """
 
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from runtime import cgroups
-from tests.engine import Engine
+from tests.engine import CHECKOUT, Engine
 
 IMAGE = "bench-busybox:latest"
 PATIENCE = 60.0  # seconds for a daemon to answer, or to end
@@ -100,6 +99,7 @@ class BenchEngine(ABC):
 
 class Docker(BenchEngine):
     name = "docker"
+    network: tuple[str, ...] = ("--bridge", "none", "--iptables=false", "--ip6tables=false")
 
     def start(self, undo: ExitStack) -> None:
         # Debian's own, also where another client stands before it in PATH.
@@ -112,8 +112,8 @@ class Docker(BenchEngine):
         log = undo.enter_context((self.root / "log").open("wb"))
         process = subprocess.Popen(
             (*dies_with_us(), daemon, "--data-root", self.root / "data", "--exec-root", self.root / "exec",
-             "--pidfile", self.root / "pid", "--host", socket, "--bridge", "none", "--iptables=false",
-             "--ip6tables=false", "--cgroup-parent", parent),
+             "--pidfile", self.root / "pid", "--host", socket, *self.network,
+             "--cgroup-parent", parent),
             stdout=log, stderr=log, start_new_session=True,
         )
         undo.callback(end, process)
@@ -127,11 +127,12 @@ class Docker(BenchEngine):
 class Podman(BenchEngine):
     name = "podman"
     plain_http = ("--tls-verify=false",)
+    configuration = PODMAN_CONF
     kill_and_remove = ("rm", "-f", "--time", "0")  # else it waits ten seconds for a process that ignores SIGTERM
 
     def start(self, undo: ExitStack) -> None:
         configuration = self.root / "containers.conf"
-        configuration.write_text(PODMAN_CONF)
+        configuration.write_text(self.configuration)
         self.environment["CONTAINERS_CONF"] = str(configuration)
         runtime = ("--runtime", "runc") if shutil.which("runc") else ()
         places = (word for option in ("root", "runroot", "tmpdir") for word in (f"--{option}", str(self.root / option)))
@@ -154,13 +155,7 @@ class Pydocker(BenchEngine):
     def start(self, undo: ExitStack) -> None:
         engine = Engine(self.root, self.root.parent.name)
         self.environment = engine.environment
-        # As `make install` makes it, but surely of this checkout.
-        launcher = self.root / "pydocker"
-        path = [entry for entry in sys.path if os.path.isabs(entry)]
-        launcher.write_text(f"#!{sys.executable} -IS\nimport sys\nsys.path[:] = {path!r}\n"
-                            "from pydocker.cli import entry\nentry()\n")
-        launcher.chmod(0o755)
-        self.argv = (str(launcher),)
+        self.argv = (str(installed(self.root) / "pydocker"),)
         undo.callback(remove_cgroup, f"/{self.root.parent.name}")
         undo.callback(unmount_below, self.root)
         undo.enter_context(engine)
@@ -169,6 +164,16 @@ class Pydocker(BenchEngine):
 
     def version(self) -> str:
         return self("version", "--format", "{{.Server.Version}}").strip()
+
+
+def installed(directory: Path) -> Path:
+    """The directory of this checkout's commands, as `make install` makes them."""
+    prefix = directory / "prefix"
+    done = subprocess.run(("make", "--silent", "install", f"PREFIX={prefix}"), cwd=CHECKOUT, capture_output=True,
+                          text=True, check=False)
+    if done.returncode:
+        raise Failed(f"make install: {done.stderr.strip()}")
+    return prefix / "bin"
 
 
 ENGINES: dict[str, type[BenchEngine]] = {engine.name: engine for engine in (Docker, Podman, Pydocker)}

@@ -26,7 +26,7 @@ from runtime.spec.defaults import (
     default_mounts,
     default_namespaces,
 )
-from tests.bench.engines import Failed
+from tests.bench.engines import Failed, installed
 from tests.engine import CHECKOUT
 
 OURS = "pydocker-runtime"
@@ -43,7 +43,7 @@ def race(directory: Path, rounds: int) -> Iterator[str]:
         names.remove("crun")
         yield "crun: skipped: it refuses hosts with cgroup v1 hierarchies"
     commands = {name: [name, "--root", str(directory / name)] for name in names}
-    commands[OURS] = [str(launcher(directory)), "--root", str(directory / OURS)]
+    commands[OURS] = [str(installed(directory) / OURS), "--root", str(directory / OURS)]
     cold = medians(commands, bundle, rounds)
     warm = statistics.median(warm_seconds(directory, bundle, rounds))
     yield ""
@@ -68,16 +68,6 @@ def made_bundle(directory: Path) -> Path:
                             cgroups_path=f"/{directory.name}/bench"))
     (bundle / "config.json").write_bytes(encode(spec))
     return bundle
-
-
-def launcher(directory: Path) -> Path:
-    """The command as `make install` makes it, of this checkout."""
-    prefix = directory / "prefix"
-    done = subprocess.run(("make", "--silent", "install", f"PREFIX={prefix}"), cwd=CHECKOUT, capture_output=True,
-                          text=True, check=False)
-    if done.returncode:
-        raise Failed(f"make install: {done.stderr.strip()}")
-    return prefix / "bin" / OURS
 
 
 def medians(commands: dict[str, list[str]], bundle: Path, rounds: int) -> dict[str, float]:

@@ -1,9 +1,6 @@
-"""A warm process that makes containers as a monitor does, for the race of the runtimes: a fork for each verb.
+"""A warm process that makes containers as a monitor does, for the race of the runtimes: `create` in a fork.
 
     python -m tests.bench.warm BUNDLE ROOT ROUNDS      prints the seconds of each round as a JSON list
-
-The server gives the kernel a head start for the cgroup while its client is still talking (`runtime.linux.headstart`);
-the same is done here before the clock starts.
 """
 
 import gc
@@ -14,11 +11,11 @@ import time
 from pathlib import Path
 
 from runtime.cli import main, preload
-from runtime.linux import headstart, interpreter
+from runtime.linux import interpreter
 from runtime.linux.prctl import set_child_subreaper
 
 
-def verb(root: str, *words: str) -> None:
+def fork(root: str, *words: str) -> None:
     """One command of the runtime, in a fork."""
     pid = os.fork()
     if pid == 0:
@@ -28,15 +25,20 @@ def verb(root: str, *words: str) -> None:
         sys.exit(f"{' '.join(words)}: status {status}")
 
 
+def call(root: str, *words: str) -> None:
+    """One command of the runtime that makes no process."""
+    if code := main(["--root", root, *words]):
+        sys.exit(f"{' '.join(words)}: exit code {code}")
+
+
 def seconds(bundle: str, root: str) -> float:
     """Create, start, wait, delete."""
     pid_file = Path(root, "pid")
-    os.waitpid(headstart.give(), 0)
     began = time.perf_counter()
-    verb(root, "create", "--bundle", bundle, "--pid-file", str(pid_file), "warm")
-    verb(root, "start", "warm")
+    fork(root, "create", "--bundle", bundle, "--pid-file", str(pid_file), "warm")
+    call(root, "start", "warm")
     os.waitpid(int(pid_file.read_text()), 0)
-    verb(root, "delete", "warm")
+    call(root, "delete", "warm")
     return time.perf_counter() - began
 
 

@@ -66,7 +66,7 @@ certificates=${SSL_CERT_FILE:-${REQUESTS_CA_BUNDLE:-}}
 [ -z "$certificates" ] || cp -L "$certificates" "$root/etc/machine-certificates.crt"
 
 # pip's settings become one file; the directories that they name are there, read-only, under the same names (of an
-# index the one above it: the files that its pages link to lie beside them).
+# index the one above it: the files that its pages link to lie beside them), and so are copies of files (constraints).
 python3 -m pip config list 2>/dev/null | grep -v '^:env:\|\.cert=\|^install\.user' >"$work/pip.list" || true
 env | sed -n 's/^PIP_\(FIND_LINKS\|INDEX_URL\|EXTRA_INDEX_URL\|TRUSTED_HOST\|DEFAULT_TIMEOUT\)=/&/p' >"$work/environment"
 env | grep -i '^\(http\|https\|no\)_proxy=' >>"$work/environment" || true
@@ -89,6 +89,7 @@ PYTHON
 cat "$root/etc/pip.conf" "$work/environment" | tr ' =' '\n\n' |
     sed -n 's,^file://\(/.*\)/[^/]*/*$,\1,p; /^\//p' | sort -u |
     while read -r path; do
+        [ ! -f "$path" ] || install -D -m 644 "$path" "$root$path"
         case $path in /etc/*) ;; /*/*) [ ! -d "$path" ] || echo "$path" ;; esac
     done >"$work/directories"
 

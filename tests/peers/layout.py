@@ -25,6 +25,10 @@ class Layout:
         (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
         self._tags: list[Document] = []
 
+    @property
+    def blobs(self) -> Path:
+        return self.directory / "blobs" / "sha256"
+
     def blob(self, media_type: str, content: bytes) -> Document:
         """Store a blob and describe it."""
         digest = hashlib.sha256(content).hexdigest()

@@ -21,7 +21,7 @@ from tests.peers import certificates
 from tests.peers.tokens import ISSUER, SERVICE, TokenServer
 
 USER, PASSWORD, REFRESH_TOKEN = "somebody", "some:password", "a-refresh-token"
-PATIENCE = 15.0  # seconds that a registry may take to answer for the first time
+PATIENCE = 60.0  # seconds that a registry may take to answer for the first time
 
 
 class Registry:
@@ -119,7 +119,7 @@ def free_port() -> int:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -43,6 +43,7 @@ class Seen:
     method: str
     path: str
     headers: Mapping[str, str]
+    content: bytes = b""
 
 
 class Stub:
@@ -128,14 +129,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        reply = self.server.stub.take(Seen(self.command, self.path, dict(self.headers) | {"body": body.decode()}))
+        said = dict(self.headers) | {"body": body.decode(errors="replace")}
+        reply = self.server.stub.take(Seen(self.command, self.path, said, body))
         if reply.raw is not None:
             self.wfile.write(reply.raw)
             self.close_connection = True
         else:
             self._answer(reply)
 
-    do_POST = do_HEAD = do_GET
+    do_POST = do_HEAD = do_PUT = do_PATCH = do_GET
 
     def _answer(self, reply: Reply) -> None:
         status, headers, body = self._part(reply)
@@ -145,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         body = body if reply.cut is None else body[:reply.cut]
         self.server.stub.sent += len(body)  # before, as the client may look right after
         self.wfile.write(body)

@@ -1,7 +1,7 @@
 """A token server that signs real tokens, for a registry with `auth: token` (distribution's token specification).
 
 Who gives the right password may pull and push everything; nobody in particular may pull what is below `public/`; a
-wrong password is told so, as Docker Hub does.
+wrong password is told so, as Docker Hub does. With `offline`, whoever asks for a refresh token (a login) gets one.
 """
 
 import base64
@@ -30,6 +30,7 @@ class TokenServer:
     def __init__(self, certificates: Certificates, users: Mapping[str, str], refresh_token: str = "") -> None:
         self.users, self.refresh_token, self.lifetime = users, refresh_token, 300
         self.asked: list[dict[str, str]] = []
+        self.offline = False
         self._key = serialization.load_pem_private_key(certificates.key.read_bytes(), None)
         leaf = load_pem_x509_certificate(certificates.certificate.read_bytes())
         self._chain = [base64.b64encode(leaf.public_bytes(serialization.Encoding.DER)).decode()]
@@ -44,7 +45,7 @@ class TokenServer:
                 self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
 
             def _answer(self, query: str) -> None:
-                asked = {name: values[0] for name, values in parse_qs(query).items()}
+                asked = {name: " ".join(values) for name, values in parse_qs(query).items()}
                 status, document = server.answer(asked, self.headers.get("Authorization"))
                 body = json.dumps(document).encode()
                 self.send_response(status)
@@ -72,9 +73,13 @@ class TokenServer:
         user = self._user(asked, authorization)
         if user is None:
             return 401, {"details": "incorrect username or password"}
-        kind, name, actions = asked["scope"].split(":")
+        access = [self._access(user, *scope.split(":")) for scope in asked.get("scope", "").split()]
+        later = {"refresh_token": self.refresh_token} if self.offline and user and "offline_token" in asked else {}
+        return 200, {"token": self.sign(user, access)} | later
+
+    def _access(self, user: str, kind: str, name: str, actions: str) -> dict[str, object]:
         allowed = actions.split(",") if user else ["pull"] if name.startswith("public/") else []
-        return 200, {"token": self.sign(user, [{"type": kind, "name": name, "actions": allowed}])}
+        return {"type": kind, "name": name, "actions": allowed}
 
     def _user(self, asked: dict[str, str], authorization: str | None) -> str | None:
         """A user's name, "" for nobody in particular, None for somebody who is not who he says."""

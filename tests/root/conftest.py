@@ -65,25 +65,27 @@ def cgroup_parent(token: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def engine(session_directory: Path, token: str, engines: list[Engine]) -> Iterator[Engine]:
+def engine(session_directory: Path, token: str, compiled: tuple[str, ...], engines: list[Engine]) -> Iterator[Engine]:
     """A whole engine with its server, shared by the tests of one file; `busybox` is in it.
 
     It has had one container already: the locks and directories that stay from the first one on are no leaks.
     """
-    with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
+    with Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, compiled) as engine:
         engine.import_busybox()
         engine.ok("run", "--rm", "busybox", "true")
+        engine.warmed()
         engines.append(engine)
         yield engine
         engines.remove(engine)
 
 
 @pytest.fixture
-def make_engine(leak_check: None, session_directory: Path, token: str) -> Iterator[Callable[..., Engine]]:
+def make_engine(leak_check: None, session_directory: Path, token: str,
+                compiled: tuple[str, ...]) -> Iterator[Callable[..., Engine]]:
     """Makes engines for one test alone; the arguments are further keys of their configuration."""
     with ExitStack() as stack:
         def make(**config: object) -> Engine:
-            return stack.enter_context(Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, **config))
+            return stack.enter_context(Engine(Path(tempfile.mkdtemp(dir=session_directory)), token, compiled, **config))
 
         yield make
 

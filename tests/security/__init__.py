@@ -27,6 +27,7 @@ How it is made
     canary.py    the host, before and after: files, mounts, sysctls, devices, cgroups, processes, the runtime's files
     runtimes.py  which runtimes there are, and how each one is called
     suite.py     the register of attacks, and the judge
+    rows.py      rows about networks and mounts that other tests (also) make, and where
 
 To add a runtime: an entry in `runtimes.KNOWN` (a name, the program, its global flags), or `--runtime NAME=PROGRAM`.
 

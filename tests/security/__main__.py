@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from tests import leaks
-from tests.security import attacks  # noqa: F401  (fills the register)
+from tests.security import attacks, rows  # noqa: F401  (attacks fills the register)
 from tests.security.ground import Ground
 from tests.security.runtimes import KNOWN, OURS, installed
 from tests.security.suite import PARTS, REGISTER, Attack, Verdict, attacked, judge
@@ -43,12 +43,14 @@ def main() -> int:
     every = chosen(asked.only)
     if asked.list:
         tell(every)
+        print(rows.told())
         return 0
     if os.geteuid() != 0:
         print("attacks on a runtime need root", file=sys.stderr)
         return 1
     token = f"security-{uuid.uuid4().hex[:8]}"
     os.environ[leaks.MARKER] = token
+    leaks.isolate_network()
     namespace = leaks.isolate_mounts()
     session = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
     began = time.monotonic()
@@ -62,6 +64,8 @@ def main() -> int:
         shutil.rmtree(session)
         leaks.remove_parents(token)
     show(every, table)
+    if not asked.only:
+        print(rows.told())
     print(f"\n{len(every)} attacks, {len(table)} runtimes, {time.monotonic() - began:.0f} s")
     judged = table.get(OURS) or {name: verdict for one in table.values() for name, verdict in one.items()}
     return int(any(verdict.word in ("BROKEN", "NO ATTACK") for verdict in judged.values()))

@@ -39,7 +39,8 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     """What is new or other, and of what has to stay, what is gone. (Processes and cgroups of before may end.)"""
     staying = before.keys() - {"process", "cgroup", "network namespace"}
     return [*(f"{kind}: now {one}" for kind in sorted(before) for one in sorted(after[kind] - before[kind])),
-            *(f"{kind}: was {one}" for kind in sorted(staying) for one in sorted(before[kind] - after[kind]))]
+            *(f"{kind}: was {one}" for kind in sorted(staying) for one in sorted(before[kind] - after[kind])
+              if not (kind == "mount" and leaks.place_removed(one)))]
 
 
 def tree(directory: Path) -> Iterator[str]:

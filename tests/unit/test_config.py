@@ -25,6 +25,12 @@ def test_dockers_keys_are_read(tmp_path: Path) -> None:
     ('{"insecure-registry": []}', "unknown field `insecure-registry`"),
     ('{"hosts": "unix:///x"}', r"\$\.hosts"),
     ("{", "truncated"),
+    ('{"bip": "fd00::1/64"}', "bip 'fd00::1/64' is no IPv4 address with a prefix length"),
+    ('{"bip": "10.1.0.1/24", "fixed-cidr": "10.2.0.0/25"}', "fixed-cidr 10.2.0.0/25 is no part of the subnet of bip"),
+    ('{"fixed-cidr": "10.1.0.7/24"}', "has host bits set"),
+    ('{"default-gateway": "10.1.0.1"}', "default-gateway 10.1.0.1 is in no subnet that bip or fixed-cidr names"),
+    ('{"bip6": "fd00::1/64"}', 'bip6 needs "ipv6": true'),
+    ('{"ipv6": true, "fixed-cidr-v6": "10.1.0.0/24"}', "is no IPv6 subnet"),
 ])
 def test_a_fault_names_the_file_and_the_place(tmp_path: Path, content: str, words: str) -> None:
     file = tmp_path / "daemon.json"

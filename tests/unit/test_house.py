@@ -19,6 +19,7 @@ IMPORTERS = {
     "pyseccomp": ("runtime/linux/libseccomp.py",),
     "ctypes": ("runtime/linux/",),
     "cgroupspy": ("runtime/cgroups/v1.py",),
+    "dnslib": ("pydocker/network/packets.py",),
     "pyroute2": ("pydocker/network/netlink.py",),
     "requests": ("pydocker/registry/",),
     "urllib3": ("pydocker/registry/",),

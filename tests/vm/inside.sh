@@ -19,6 +19,6 @@ make --no-print-directory install || tell 1
 # Word by word, as they were given: the host has quoted them.
 eval "set -- $(cat .selection)"
 {
-    .venv/bin/python -m pytest -p no:cacheprovider -o timeout=900 "$@"
+    .venv/bin/python -m pytest -p no:cacheprovider -p tests.vm.tell -n 2 --dist loadfile --durations 20 -o timeout=900 "$@"
     tell $?
 } | cat

@@ -1,7 +1,6 @@
 """Limits hold: written, read back, and felt by a process."""
 
 import os
-import time
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,7 @@ from runtime.spec.resources import (
     LinuxResources,
     LinuxThrottleDevice,
 )
+from tests.waiting import wait_until
 
 MIB = 1 << 20
 EAT = """
@@ -153,9 +153,8 @@ def test_half_a_processor(cgroup, start):
     cgroup.enter(worker.pid)
     worker.stdin.write("\n")
     worker.stdin.flush()
-    time.sleep(0.3)
-    cpu = cgroup.stats().cpu
-    assert cpu.usage.total > 0 and cpu.throttling.throttled_periods > 0
+    wait_until(lambda: cgroup.stats().cpu.throttling.throttled_periods > 0)
+    assert cgroup.stats().cpu.usage.total > 0
 
 
 def test_v2_passes_a_controller_down_and_limits_with_it(only_v2, content):

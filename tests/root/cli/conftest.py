@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine import CHECKOUT, Engine, Result
+from tests.engine import CHECKOUT, COLD, Engine, Result
 from tests.root.cli.dockerd import Dockerd, installed
 from tests.root.cli.terminals import Terminal
 
@@ -23,6 +22,7 @@ class Peer:
     name: str
     environment: Mapping[str, str]
     clear: Callable[[], None]
+    program: tuple[str, ...] = COLD
 
     def run(self, *argv: str, input: str | bytes = b"", timeout: float = 60) -> Result:
         data = input.encode() if isinstance(input, str) else input
@@ -41,9 +41,8 @@ class Peer:
     def terminal(self, *argv: str, rows: int = 24, columns: int = 80) -> Terminal:
         return Terminal(self.command(argv), self.environment, str(CHECKOUT), rows, columns)
 
-    @staticmethod
-    def command(argv: tuple[str, ...]) -> tuple[str, ...]:
-        return (sys.executable, "-m", "pydocker", *argv)
+    def command(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        return (*self.program, *argv)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +60,7 @@ def server(request: pytest.FixtureRequest) -> Peer:
     """Both servers, one after the other."""
     if request.param == "pydocker":
         engine: Engine = request.getfixturevalue("engine")
-        return Peer("pydocker", engine.environment, lambda: None)
+        return Peer("pydocker", engine.environment, lambda: None, engine.command)
     if not installed():
         pytest.skip("dockerd is not installed")
     daemon: Dockerd = request.getfixturevalue("dockerd")

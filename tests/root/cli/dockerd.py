@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.engine import busybox_archive
 
-PATIENCE = 30.0
+PATIENCE = 120.0  # an emulated machine is slow
 WITHOUT_NETWORKS = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
 

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-PATIENCE = 20.0
+from tests.waiting import wait_until
+
+PATIENCE = 60.0
 
 
 class Terminal:
@@ -45,6 +47,10 @@ class Terminal:
 
     def settings(self) -> list[object]:
         return termios.tcgetattr(self._theirs)
+
+    def await_raw(self) -> None:
+        """Return when the command has taken over every key: what was typed before may be thrown away by then."""
+        wait_until(lambda: not termios.tcgetattr(self._theirs)[3] & termios.ICANON)
 
     def expect(self, text: str) -> str:
         """Read until `text` appears; what came before it. Fails with all that was seen."""

@@ -43,7 +43,7 @@ def test_signals_are_sent_on(peer: Peer, number: signal.Signals) -> None:
         assert command.stdout is not None
         assert command.stdout.readline() == b"ready\n"
         command.send_signal(number)
-        assert command.wait(20) == 9
+        assert command.wait(60) == 9
 
 
 def test_exec_streams_and_statuses(peer: Peer) -> None:
@@ -83,6 +83,6 @@ def test_attach_gets_what_comes_and_the_status(peer: Peer) -> None:
         command.stdin.write(b"this\n")
         command.stdin.flush()
         assert command.stdout.read() == b"got this\n"
-        assert command.wait(20) == 6
+        assert command.wait(60) == 6
     result = peer.run("attach", "web")
     assert (result.code, result.err) == (1, "You cannot attach to a stopped container, start it first\n")

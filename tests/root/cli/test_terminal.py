@@ -1,10 +1,13 @@
 """`-it` as a person lives it: size, keys, letting go, and a terminal that is as it was afterwards."""
 
 import signal
+import sys
 
 import pytest
 
+from tests.engine import CHECKOUT, Engine
 from tests.root.cli.conftest import Peer
+from tests.root.cli.terminals import Terminal
 
 RUN = ("run", "-it", "--network", "none")
 _WINCH = 'trap "stty size" WINCH; echo rea""dy; while :; do sleep 0.1; done'
@@ -17,7 +20,7 @@ def test_the_programs_exit_status_is_ours(peer: Peer) -> None:
 
 
 def test_the_terminal_has_our_size_and_follows_it(peer: Peer) -> None:
-    script = "sleep 0.5; stty size; " + _WINCH
+    script = 'until stty size 2>/dev/null | grep -v "^0 0"; do sleep 0.1; done; ' + _WINCH
     with peer.terminal(*RUN, "--rm", "busybox", "sh", "-c", script, rows=31, columns=97) as terminal:
         terminal.expect("31 97")
         terminal.expect("ready")
@@ -81,10 +84,10 @@ def test_a_signal_ends_us_and_leaves_the_terminal_as_it_was(peer: Peer, number: 
 def test_exec_has_a_terminal_of_its_own(peer: Peer) -> None:
     peer.ok("run", "-d", "--network", "none", "--name", "web", "busybox", "sleep", "1000")
     with peer.terminal("exec", "-it", "web", "sh", rows=33, columns=99) as terminal:
-        terminal.type("sleep 0.3; stty size\n")
+        terminal.type("until stty size | grep -x '3[3] 99'; do sleep 0.1; done\n")
         terminal.expect("33 99")
         terminal.resize(40, 90)
-        terminal.type("sleep 0.3; stty size\n")
+        terminal.type("until stty size | grep -x '4[0] 90'; do sleep 0.1; done\n")
         terminal.expect("40 90")
         terminal.type("exit 9\n")
         assert terminal.end() == 9
@@ -110,3 +113,22 @@ def test_ctrl_c_without_a_terminal_of_its_own_is_sent_on(peer: Peer) -> None:
         terminal.type("\x03")
         terminal.expect("interrupted")
         assert terminal.end() == 5
+
+
+def test_in_the_background_the_terminal_is_the_shells(engine: Engine) -> None:
+    """Its output is shown, its input waits for `fg`; Docker's client burns a processor meanwhile."""
+    command = f"{sys.executable} -m pydocker run --rm -i --network none busybox"
+    script = "echo beg''un; sleep 1; echo la''ter; read word; echo got-\\$word; exit 5"
+    with Terminal(("bash", "--norc", "--noediting", "-i"), engine.environment, str(CHECKOUT)) as terminal:
+        terminal.type(f'{command} sh -c "{script}" &\n')
+        terminal.expect("begun")
+        terminal.type("echo she''ll\n")
+        terminal.expect("shell")
+        terminal.expect("later")
+        terminal.type("jobs\n")
+        terminal.expect("Running")
+        terminal.type("fg\nword\n")
+        terminal.expect("got-word")
+        terminal.expect("# ")
+        terminal.type("echo status $?\n")
+        terminal.expect("status 5")

@@ -1,10 +1,12 @@
 """The engine's containers without a server around them: `Containers` in this process, a real spawner, real monitors."""
 
+import calendar
 import os
 import socket
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,23 @@ from pydocker.containers.options import LogOptions, WaitCondition
 from pydocker.errors import PydockerError
 from pydocker.images.importing import import_
 from pydocker.images.store import ImageStore
-from pydocker.model.container import Config, ContainerId, ExecConfig, ExecSession, HostConfig
+from pydocker.model.container import (
+    Config,
+    Container,
+    ContainerId,
+    ExecConfig,
+    ExecSession,
+    HostConfig,
+    RestartPolicy,
+)
 from pydocker.model.reference import parse
 from pydocker.monitor.attach import Attachment
 from pydocker.monitor.spawner import Spawner
+from pydocker.network.service import Networks
 from pydocker.wire.stdcopy import Reader
 from tests.engine import busybox_archive
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,9 +80,11 @@ class Room:
 
     def __init__(self, directory: Path, token: str, runtime: str = "pydocker-runtime") -> None:
         self._ends: list[socket.socket] = []
+        self._networks: list[Networks] = []  # of all views
         self.directory = Path(tempfile.mkdtemp(dir=directory))
         self.config = EngineConfig(data_root=str(self.directory / "data"), exec_root=str(self.directory / "run"),
-                                   default_runtime=runtime, cgroup_parent=f"/{token}")
+                                   default_runtime=runtime, cgroup_parent=f"/{token}",
+                                   bridge=f"pd-{self.directory.name}"[:15])
         self.paths = self.config.paths
         self.paths.make()
         self.images = ImageStore(self.paths)
@@ -81,14 +94,23 @@ class Room:
 
     def another(self) -> Containers:
         """A second view of the same roots, as a server that was started later has it."""
-        return Containers(self.paths, self.config, self.images, self.images.layers, self.spawner)
+        networks = Networks(self.paths, self.config)
+        self._networks.append(networks)
+        return Containers(self.paths, self.config, self.images, self.images.layers, self.spawner, networks)
+
+    @property
+    def networks(self) -> Networks:
+        return self._networks[0]
 
     def close(self) -> None:
         """Remove everything; whatever file is left behind then is a leak, and whatever a monitor complained about a
         bug.
         """
         self.clear()
+        subprocess.run(("ip", "link", "delete", self.config.bridge), capture_output=True, check=False)
         self.spawner.close()
+        for networks in self._networks:
+            networks.close()
         wait_until(lambda: not self.left(), lambda: f"left behind: {self.left()}")
         complaints = (self.directory / "monitors.log").read_text()
         assert not complaints, complaints
@@ -97,15 +119,26 @@ class Room:
         """Files that belong to containers."""
         places = (self.paths.containers, self.paths.names, self.paths.temporary, self.paths.runtime,
                   self.paths.run / "containers")
-        return [str(path) for place in places for path in place.iterdir() if path.name != ".lock"]
+        return [str(path) for place in places for path in place.iterdir() if path.name not in (".lock", "@seccomp")]
 
     def create(self, *argv: str, name: str | None = None, host: HostConfig | None = None, **config: Any) -> ContainerId:
         asked = Config(image="busybox", cmd=argv or None, **config)
-        return self.containers.create(name, asked, host or HostConfig(), None)[0]
+        return self.containers.create(name, asked, host or HostConfig(), None, {})[0]
 
     def start(self, *argv: str, **options: Any) -> ContainerId:
         id = self.create(*argv, **options)
         self.containers.start(id)
+        return id
+
+    def restarting(self) -> ContainerId:
+        """One that waits for its next run, for 0.4 seconds or more."""
+        id = self.start("false", host=HostConfig(restart_policy=RestartPolicy("always")))
+
+        def waits() -> bool:
+            state = self.containers.get(id).state
+            return state.restarting and state.restarts >= 2
+
+        wait_until(waits)
         return id
 
     def run(self, *argv: str, **options: Any) -> Ended:
@@ -125,10 +158,12 @@ class Room:
             self.containers.attach(id, Attachment(theirs, **wanted))
         return Terminal(ours)
 
-    def exec(self, id: str, *argv: str, **config: Any) -> tuple[str, Terminal]:
-        """Start a session, attached."""
+    def exec(self, id: str, *argv: str, size: tuple[int, int] | None = None, **config: Any) -> tuple[str, Terminal]:
+        """Start a session, attached. `size`: its terminal's, told before there is one."""
         asked = ExecConfig(cmd=argv, attach_stdout=True, attach_stderr=True, **config)
         session = self.containers.exec_create(id, asked)
+        if size is not None:
+            self.containers.exec_resize(session, *size)
         ours, theirs = self._pair()
         with theirs:
             self.containers.exec_start(session, detach=False, tty=bool(config.get("tty")),
@@ -157,6 +192,23 @@ class Room:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
+class Between:
+    """The engine's own Lifecycle or Statuses, with what happens between two looks at a container.
+
+    `before_lock`: called before its lock is taken; `seen`: how it looks at first.
+    """
+
+    def __init__(self, real: Any, *, before_lock: Callable[[], object] = bool, seen: Sequence[Container] = ()) -> None:
+        self._real, self._before_lock, self._seen = real, before_lock, [*seen]
+
+    def locked(self, id: ContainerId) -> Any:
+        self._before_lock()
+        return self._real.locked(id)
+
+    def container(self, id: ContainerId) -> Any:
+        return self._seen.pop(0) if self._seen else self._real.container(id)
+
+
 def frames(data: bytes) -> dict[int, bytes]:
     """What a multiplexed connection carried, by stream."""
     found = {1: b"", 2: b""}
@@ -170,6 +222,12 @@ def wait_until(true: Callable[[], bool], why: Callable[[], str] = lambda: "it ne
     while not true():
         assert time.monotonic() < deadline, why()
         time.sleep(0.01)
+
+
+def nanoseconds(stamp: str) -> int:
+    """The moment of a log line's time stamp, since the epoch."""
+    seconds, _, fraction = stamp.removesuffix("Z").partition(".")
+    return calendar.timegm(time.strptime(seconds, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int(fraction)
 
 
 def lives(pid: int) -> bool:

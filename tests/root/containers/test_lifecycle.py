@@ -1,16 +1,17 @@
 """From create to remove, on a real kernel: exit codes, errors in Docker's words, and what is left (nothing)."""
 
 import os
+import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from pydocker.containers.options import WaitCondition
-from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, NotSupported, StartFailed
+from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, StartFailed
 from pydocker.model.container import Config, HostConfig, Status, Ulimit
 from tests.root.containers.room import Room, fails, wait_until
+from tests.waiting import catches
 
 
 def test_a_container_from_start_to_end(any_room: Room) -> None:
@@ -76,8 +77,7 @@ def test_it_can_be_started_again_and_keeps_its_files(room: Room) -> None:
 
 def test_stop_asks_first(room: Room) -> None:
     id = room.start("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done")
-    wait_until(lambda: b"SigCgt" in Path(f"/proc/{room.containers.get(id).state.pid}/status").read_bytes())
-    time.sleep(0.2)
+    wait_until(lambda: catches(room.containers.get(id).state.pid, signal.SIGTERM))
     room.containers.stop(id, 10)
     assert room.containers.get(id).state.exit_code == 9
     assert isinstance(fails(lambda: room.containers.stop(id)), NotModified)
@@ -152,7 +152,7 @@ def test_list_shows_the_newest_first(room: Room) -> None:
 
 @pytest.mark.parametrize(("host", "words"), [
     (HostConfig(memory=1 << 20), "Minimum memory limit allowed is 6MB"),
-    (HostConfig(network_mode="bridge"), "is not supported yet"),
+    (HostConfig(network_mode="nowhere"), "network nowhere not found"),
     (HostConfig(runtime="kata"), "unknown or invalid runtime name: kata"),
     (HostConfig(cap_add=("NOPE",)), 'unknown capability: "CAP_NOPE"'),
     (HostConfig(ulimits=(Ulimit("nofiles", 1, 1),)), "invalid ulimit type: nofiles"),
@@ -161,13 +161,13 @@ def test_list_shows_the_newest_first(room: Room) -> None:
 ])
 def test_what_cannot_be(room: Room, host: HostConfig, words: str) -> None:
     error = fails(lambda: room.create("true", host=host))
-    assert isinstance(error, InvalidParameter | NotSupported)
+    assert isinstance(error, InvalidParameter | NotFound)
     assert words in str(error)
     assert room.left() == []
 
 
 def test_an_unknown_image(room: Room) -> None:
-    error = fails(lambda: room.containers.create(None, Config(image="nope", cmd=("true",)), HostConfig(), None))
+    error = fails(lambda: room.containers.create(None, Config(image="nope", cmd=("true",)), HostConfig(), None, {}))
     assert isinstance(error, NotFound)
     assert "No such image: nope:latest" in str(error)
 
@@ -177,6 +177,16 @@ def test_a_memory_limit_is_in_the_kernel_and_its_kill_is_told(room: Room) -> Non
     assert ended.code == 137
     [container] = room.containers.list(all=True)
     assert container.state.oom_killed
+
+
+def test_memory_with_swap_is_twice_the_memory_unless_told(room: Room) -> None:
+    def swap(**limits: int) -> int:
+        return room.containers.get(room.create("true", host=HostConfig(**limits))).record.host.memory_swap
+
+    assert swap(memory=64 << 20) == 128 << 20
+    assert swap(memory=64 << 20, memory_swap=64 << 20) == 64 << 20
+    assert swap(memory=64 << 20, memory_swap=-1) == -1
+    assert swap() == 0
 
 
 def test_many_at_once(room: Room) -> None:
@@ -191,6 +201,16 @@ def test_many_at_once(room: Room) -> None:
     for thread in threads:
         thread.join()
     assert sorted(codes) == list(range(8))
+
+
+def test_an_invented_name_that_another_was_faster_to_take_is_invented_anew(
+        room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, taken = room.containers._store, room.create("true")
+    invent, invented = store.free_name, [store.record(taken).name]
+    monkeypatch.setattr(store, "free_name", lambda: invented.pop() if invented else invent())
+    other = room.create("true")
+    assert not invented
+    assert room.containers.get(store.record(other).name).record.id == other != taken
 
 
 def test_only_one_of_many_starts_it(room: Room) -> None:

@@ -88,6 +88,16 @@ def test_a_lost_mount_is_found(tmp_path: Path, scope: leaks.Scope, token: str) -
     assert any(line.startswith("mount lost: ") for line in leaks.settled(before, scope, patience=0))
 
 
+def test_a_mount_whose_place_somebody_removed_is_not_ours(tmp_path: Path, scope: leaks.Scope) -> None:
+    """As a daemon's, whose container ends: the kernel lets go of our namespace's copy, too."""
+    place = tmp_path / "place"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+    before = leaks.snapshot(scope)
+    subprocess.run(["unshare", "--mount", "sh", "-c", f"umount {place} && rmdir {place}"], check=True)
+    assert leaks.settled(before, scope, patience=0) == []
+
+
 def test_the_session_has_a_mount_namespace_of_its_own(mount_namespace: str) -> None:
     assert os.readlink("/proc/self/ns/mnt") == mount_namespace != os.readlink(f"/proc/{os.getppid()}/ns/mnt")
 

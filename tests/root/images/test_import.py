@@ -74,7 +74,7 @@ def test_what_is_no_archive_leaves_nothing(data: bytes, store: ImageStore, paths
 def test_refused_before_anything_is_read(store: ImageStore) -> None:
     with pytest.raises(InvalidParameter, match="cannot import digest reference"):
         import_(store, pieces(b""), parse("x@sha256:" + "a" * 64))
-    with pytest.raises(InvalidParameter, match="RUN is not a valid change command"):
+    with pytest.raises(InvalidParameter, match="run is not a valid change command"):
         import_(store, pieces(b""), None, ["RUN x"])
 
 
@@ -140,9 +140,11 @@ def test_what_a_pull_in_progress_needs_is_spared(image: Image, store: ImageStore
     assert not store.layers.has(image.layers[0])
 
 
-def test_a_void_lease_is_taken_away(paths: Paths) -> None:
-    (paths.temporary / "lease-dead").write_text('["sha256:x"]')
+def test_a_void_lease_is_taken_away(store: ImageStore, paths: Paths) -> None:
+    for name in ("lease-dead", "terms-dead"):
+        (paths.temporary / name).write_text('["sha256:x"]')
     assert leases.leased(paths.temporary) == frozenset()
+    store.sweep()
     assert os.listdir(paths.temporary) == []
 
 
@@ -158,13 +160,27 @@ def test_a_sweep_keeps_what_is_named(image: Image, store: ImageStore, paths: Pat
 
 def test_a_damaged_blob_is_named(image: Image, store: ImageStore) -> None:
     store.blobs.path(image.id).write_bytes(b"{}")
+    import_(store, [archive([folder("other")])], parse("other"))
+    store = ImageStore(store.paths)
     with pytest.raises(Exception, match=r"damaged blob .*: its content has another digest"):
-        ImageStore(store.paths).list()
+        store.resolve("box")
+    assert [other.names for other in store.list()] == [("other:latest",)]  # the others are as good as before
+    with pytest.raises(Exception, match=r"damaged blob .*: its content has another digest"):
+        store.collect()  # what the damaged one needs is not known: nothing is removed
+    store.sweep()
+    assert store.resolve("other").size == 0
 
 
 def test_tagging(image: Image, store: ImageStore) -> None:
     with pytest.raises(InvalidParameter, match="refusing to create a tag with a digest reference"):
         store.tag(image, parse("x@sha256:" + "a" * 64))
+    for taken in ("sha256:abc", image.id):  # an archive must not name its image like another one's id
+        with pytest.raises(InvalidParameter, match=r"ambiguous tag|invalid"):
+            store.tag(image, parse(taken))
+        with pytest.raises(InvalidParameter, match=r"ambiguous tag|invalid"):
+            store.add(image.manifest, [parse(taken)])
+        with pytest.raises(InvalidParameter, match=r"ambiguous tag|invalid"):
+            import_(store, [b""], parse(taken))
     store.tag(image, parse("again"))
     assert store.resolve("again").names == ("again:latest", "box:latest")  # by name, as Docker lists them
 

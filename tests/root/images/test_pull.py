@@ -1,8 +1,11 @@
 """Pulling from a real registry: what is there afterwards, what is told, and what is not fetched twice."""
 
+import json
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,13 +14,15 @@ from pydocker.errors import NotFound, PydockerError
 from pydocker.images.progress import Progress
 from pydocker.images.pull import pull
 from pydocker.images.store import ImageStore
+from pydocker.model.image import Manifest
 from pydocker.model.platform import Platform
 from pydocker.model.reference import parse
 from pydocker.paths import Paths
 from pydocker.registry.repository import Repository
+from tests.peers.layout import MANIFEST, Layout
 from tests.peers.registry import Registry
 from tests.root.images.conftest import Pull, Push
-from tests.root.layers.archive import entry, folder
+from tests.root.layers.archive import archive, entry, folder
 
 BASE = [folder("bin"), entry("bin/sh", content=b"#!" * 5000, mode=0o755), folder("etc"), entry("etc/old")]
 CHANGE = [entry("etc/.wh.old"), entry("etc/new", content=b"new")]
@@ -116,11 +121,42 @@ def test_docker_schema_2_with_a_plain_layer(pulled: Pull, registry: Registry, pu
     assert pulled(name).layers == image.layers
 
 
-def test_a_zstd_image(pulled: Pull, registry: Registry, push: Push, session_directory: Path, store: ImageStore) -> None:
-    name = push("gz:1", BASE, CHANGE)
-    registry.push(f"docker://{name}", "zstd:1", "--src-tls-verify=false", "--dest-compress-format", "zstd")
+@pytest.mark.parametrize("compression", ["zstd", "zstd:chunked"])
+def test_a_zstd_image(compression: str, pulled: Pull, registry: Registry, store: ImageStore, session_directory: Path
+                      ) -> None:
+    layout = Layout(Path(tempfile.mkdtemp(dir=session_directory)))
+    layers = [[*BASE, entry("new", content=os.urandom(100))], CHANGE]  # what the registry knows is not compressed anew
+    # skopeo 1.9 drops what Python's tarfile puts behind the end, up to a multiple of 10 KiB
+    ended = (data[:-(-len(data.rstrip(b"\0")) // 512) * 512] + bytes(1024) for data in map(archive, layers))
+    source = layout.tag("x", layout.image(ended))
+    registry.push(source, "zstd:1", "--dest-compress-format", compression)
     image = pulled(registry.name("zstd:1"))
-    assert pulled(name).layers == image.layers
+    [blob, _] = store.read(image.manifest.digest, Manifest).layers
+    assert blob.media_type.endswith("+zstd")
+    assert bool(blob.annotations) == (compression == "zstd:chunked")
+    lower, upper = (store.layers.diff(chain) for chain in image.layers)
+    assert (lower / "bin/sh").read_bytes() == b"#!" * 5000
+    assert (upper / "etc/new").read_bytes() == b"new"
+
+
+@pytest.fixture
+def indexed(registry: Registry, session_directory: Path) -> str:
+    """An index as BuildKit pushes it: an attestation beside each image, of which one is for linux/arm/v6."""
+    layout = Layout(Path(tempfile.mkdtemp(dir=session_directory)))
+    here, six = (layout.image([archive(layer)]) for layer in (BASE, [*BASE, entry("v6")]))
+    attestation = layout.image([archive([entry("in-toto")])]) | {
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+    six |= {"platform": {"os": "linux", "architecture": "arm", "variant": "v6"}}
+    registry.push(layout.tag("x", layout.index([attestation, six, here])), "indexed:1", "--all")
+    return registry.name("indexed:1")
+
+
+def test_an_index_gives_the_platforms_image(indexed: str, pulled: Pull, store: ImageStore) -> None:
+    image = pulled(indexed, platform=Platform("linux", "amd64"))
+    assert not (store.layers.diff(image.layers[0]) / "v6").exists()
+    with pytest.raises(NotFound, match=r"no matching manifest for linux/s390x .*: there are linux/arm/v6, linux/amd64"):
+        pulled(indexed, platform=Platform("linux", "s390x"))
 
 
 def test_others_read_the_images_directory_in_place(pulled: Pull, push: Push, paths: Paths) -> None:
@@ -138,7 +174,7 @@ def test_a_damaged_left_over_blob_is_fetched_again(pulled: Pull, push: Push, sto
     store.layers.remove(image.layers[0])
     good = store.blobs.path(blob).read_bytes()
     store.blobs.path(blob).write_bytes(good[:-20] + bytes(20))
-    (store.paths.images / "index.json").unlink()
+    (store.paths.images / "index.json").write_text('{"schemaVersion": 2, "manifests": []}')
     again = pulled(name)
     assert again.id == image.id
     assert store.blobs.path(blob).read_bytes() == good
@@ -154,7 +190,38 @@ def test_a_listener_that_left_ends_the_pull(push: Push, store: ImageStore, paths
     with Repository(reference) as repository, pytest.raises(BrokenPipeError):
         pull(store, store.layers, repository, reference, None, leave)
     assert store.list() == []
+    assert list(store.layers) == []
+    assert all(name.startswith("partial-") for name in temporary(paths))
+    with Repository(reference) as repository:
+        assert pull(store, store.layers, repository, reference, None, lambda progress: None) in store.list()
     assert temporary(paths) == []
+
+
+def test_a_layer_above_the_ceiling_leaves_nothing(push: Push, pulled: Pull, paths: Paths) -> None:
+    small = ImageStore(paths, ceiling=9_999)
+    with pytest.raises(PydockerError, match="a layer of more than 9999 bytes: max-layer-size in"):
+        pulled(push("ceiling:1", BASE), into=small)
+    assert list(small.layers) == list(small.blobs) == temporary(paths) == []
+
+
+@pytest.mark.parametrize("damage", [lambda blob: blob[:-100], lambda blob: blob[:99] + b"?" * 99 + blob[198:],
+                                    lambda blob: b"", lambda blob: b"\x1f\x8b", lambda blob: b"\x28\xb5\x2f\xfd" * 9])
+def test_a_damaged_stream_is_an_error_and_the_next_pull_works(
+        damage: Callable[[bytes], bytes], registry: Registry, push: Push, pulled: Pull, store: ImageStore,
+        session_directory: Path, paths: Paths) -> None:
+    """CVE-2021-20291: one such layer stopped every later pull."""
+    layout = Layout(Path(tempfile.mkdtemp(dir=session_directory)))
+    content = archive([entry("a", content=os.urandom(5000))])
+    image = layout.image([content])
+    [layer] = json.loads((layout.blobs / image["digest"][7:]).read_bytes())["layers"]
+    broken = damage((layout.blobs / layer["digest"][7:]).read_bytes())
+    described = layout.blob(layer["mediaType"], broken)
+    manifest = json.loads((layout.blobs / image["digest"][7:]).read_bytes()) | {"layers": [described]}
+    registry.push(layout.tag("x", layout.blob(MANIFEST, json.dumps(manifest).encode())), "stream:1")
+    with pytest.raises(PydockerError, match=r"damaged|unexpected end|layers from manifest don't match"):
+        pulled(registry.name("stream:1"))
+    assert list(store.layers) == list(store.blobs) == temporary(paths) == []
+    assert pulled(push("stream:2", BASE)) in store.list()
 
 
 def test_an_evil_layer_leaves_nothing(push: Push, pulled: Pull, store: ImageStore, paths: Paths) -> None:

@@ -21,16 +21,21 @@ path = "{root}/opt"
 IMAGE = "busybox:latest"
 
 
+def daemon(root: Path, island: Island) -> "subprocess.Popen[bytes]":
+    """containerd with all its files below `root`, which listens at `root`/sock: in a moment."""
+    (root / "config.toml").write_text(CONFIGURATION.format(root=root))
+    with open(root / "log", "wb") as log:
+        return subprocess.Popen((*island.enter, "containerd", "--config", str(root / "config.toml")),
+                                stdout=log, stderr=log)
+
+
 class Containerd:
     """A running daemon with the image `busybox:latest`."""
 
     def __init__(self, root: Path, island: Island, launcher: Path) -> None:
         self._root = root
         self._runtimes = {"runc": "runc", "pydocker": str(launcher)}
-        (root / "config.toml").write_text(CONFIGURATION.format(root=root))
-        with open(root / "log", "wb") as log:
-            self._process = subprocess.Popen((*island.enter, "containerd", "--config", str(root / "config.toml")),
-                                             stdout=log, stderr=log)
+        self._process = daemon(root, island)
         try:
             eventually(lambda: self.by("runc")("version").code == 0)
             self._import(root / "layout")
@@ -46,7 +51,7 @@ class Containerd:
 
     def by(self, runtime: str) -> Judge:
         """The command line that has containers run by this one."""
-        return Judge(f"ctr on {runtime}", ("ctr", "--address", f"{self._root}/sock"), options={
+        return Judge(f"ctr on {runtime}", ("ctr", "--address", f"{self._root}/sock"), self._root, options={
             "run": ("--runtime", "io.containerd.runc.v2", "--runc-binary", self._runtimes[runtime])})
 
     def clear(self) -> None:
@@ -58,6 +63,6 @@ class Containerd:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
         unmount_below(self._root)
         remove_cgroups(os.fspath(self._root.name))

@@ -12,14 +12,20 @@ OPTIONS = ("--userland-proxy=false", "--ip-forward=false", "--ip6tables=false", 
 
 
 class Docker:
-    """A daemon with its containerd, and a command line for each of its runtimes."""
+    """A daemon with its containerd, and a command line for each of its runtimes.
+
+    The parent of the cgroups is a directory, or, where systemd makes them, a slice.
+    """
 
     def __init__(self, root: Path, island: Island, cgroup_parent: str, launcher: Path, *options: str) -> None:
-        self._parent = f"{cgroup_parent}/{root.name}"
+        self._root = root
+        systemd = cgroup_parent.endswith(".slice")
+        driver = ("--exec-opt", "native.cgroupdriver=systemd") if systemd else ()
+        self._parent = cgroup_parent if systemd else f"{cgroup_parent}/{root.name}"
         tini = shutil.which("tini-static")  # --init's: the images here have no libraries
         init = ("--init-path", tini) if tini else ()
         self._daemon = Dockerd(root, ("--add-runtime", f"pydocker={launcher}", "--cgroup-parent", self._parent, *init,
-                                      *OPTIONS, *options), island.enter)
+                                      *driver, *OPTIONS, *options), island.enter)
         try:
             self._daemon.ready()
         except Exception:
@@ -28,13 +34,13 @@ class Docker:
 
     def by(self, runtime: str) -> Judge:
         under = ("--runtime", runtime)
-        return Judge(f"docker on {runtime}", ("docker", "--host", self._daemon.host),
+        return Judge(f"docker on {runtime}", ("docker", "--host", self._daemon.host), self._root,
                      options={"run": under, "create": under})
 
     @property
     def client(self) -> Judge:
         """The command line without a word about runtimes."""
-        return Judge("docker", ("docker", "--host", self._daemon.host))
+        return Judge("docker", ("docker", "--host", self._daemon.host), self._root)
 
     def clear(self) -> None:
         self._daemon.clear()

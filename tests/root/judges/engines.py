@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.engine import CHECKOUT, Result
 from tests.root.cli.terminals import Terminal
 
-PATIENCE = 20.0
+PATIENCE = 60.0  # an emulated machine is slow
 LAUNCHER = """\
 #!{python} -IS
 import sys
@@ -60,10 +60,14 @@ class Island:
 
 @dataclass(frozen=True)
 class Judge:
-    """`options` come after the verb, where there are some for it."""
+    """`options` come after the verb, where there are some for it.
+
+    `directory` is where it runs: what podman starts leaves a file there (conmon's `oom`).
+    """
 
     name: str
     command: tuple[str, ...]
+    directory: Path
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
@@ -87,11 +91,11 @@ class Judge:
         return result.out.strip()
 
     def popen(self, *words: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(self.argv(words), env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(self.argv(words), env=self.environment, cwd=self.directory, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def terminal(self, *words: str, rows: int = 24, columns: int = 80) -> Terminal:
-        return Terminal(self.argv(words), {**self.environment, "TERM": "dumb"}, "/", rows, columns)
+        return Terminal(self.argv(words), {**self.environment, "TERM": "dumb"}, str(self.directory), rows, columns)
 
 
 def same(control: Judge, ours: Judge, *words: str, input: str = "") -> Result:

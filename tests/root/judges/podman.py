@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
+from tests import leaks
 from tests.engine import busybox_archive
 from tests.root.judges.engines import Island, Judge, remove_cgroups, unmount_below
 
@@ -14,7 +16,7 @@ CONFIGURATION = """\
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 log_driver = "k8s-file"
 [engine]
-cgroup_manager = "cgroupfs"
+cgroup_manager = "{manager}"
 events_logger = "file"
 lock_type = "file"
 [network]
@@ -25,12 +27,16 @@ SUBORDINATE = ("/etc/subuid", "/etc/subgid")
 
 
 class Podman:
-    """Its files, and a command line for each runtime, all of which see the same containers."""
+    """Its files, and a command line for each runtime, all of which see the same containers.
+
+    The parent of their cgroups is a directory, or, where systemd makes them, a slice.
+    """
 
     def __init__(self, root: Path, island: Island, cgroup_parent: str, launcher: Path) -> None:
         self.root = root
         self._runtimes = {"runc": "runc", "pydocker": str(launcher)}
-        (root / "containers.conf").write_text(CONFIGURATION.format(root=root))
+        manager = "systemd" if cgroup_parent.endswith(".slice") else "cgroupfs"
+        (root / "containers.conf").write_text(CONFIGURATION.format(root=root, manager=manager))
         (root / "storage.conf").write_text(
             f'[storage]\ndriver = "overlay"\ngraphroot = "{root}/root"\nrunroot = "{root}/run"\n')
         self._environment = os.environ | {"CONTAINERS_CONF": str(root / "containers.conf"),
@@ -38,7 +44,7 @@ class Podman:
                                           "DISABLE_HC_SYSTEMD": "true"}
         self._command = (*island.enter, "podman", "--root", str(root / "root"), "--runroot", str(root / "run"),
                          "--tmpdir", str(root / "tmp"))
-        self._parent = f"{cgroup_parent}/{root.name}"
+        self._parent = cgroup_parent if manager == "systemd" else f"{cgroup_parent}/{root.name}"
         # The ids that --userns=auto takes from: this machine's own file is not ours to change.
         (root / "ids").write_text("containers:300000:100000\n")
         for path in SUBORDINATE:
@@ -50,12 +56,27 @@ class Podman:
     def by(self, runtime: str) -> Judge:
         """The command line with this runtime."""
         under = (f"--cgroup-parent={self._parent}",)
-        return Judge(f"podman on {runtime}", (*self._command, "--runtime", self._runtimes[runtime]),
+        return Judge(f"podman on {runtime}", (*self._command, "--runtime", self._runtimes[runtime]), self.root,
                      options={"run": under, "create": under}, environment=self._environment)
 
     def clear(self) -> None:
         for words in (("pod", "rm", "--all", "--force", "--time", "0"), ("rm", "--all", "--force", "--time", "0")):
             subprocess.run([*self._command, *words], env=self._environment, capture_output=True, check=True)
+        if not self._parent.endswith(".slice"):
+            self._remove_parents()
+
+    def _remove_parents(self) -> None:
+        """The parent cgroup and that of conmon: podman makes them when it needs them, and leaves them or does not."""
+        until = time.monotonic() + 30
+        for hierarchy in leaks.hierarchies():
+            for directory in (Path(f"{hierarchy}{self._parent}/conmon"), Path(f"{hierarchy}{self._parent}")):
+                while directory.is_dir() and not any(one.is_dir() for one in directory.iterdir()):
+                    try:
+                        directory.rmdir()
+                    except OSError:  # conmon is about to end
+                        if time.monotonic() > until:
+                            raise
+                        time.sleep(0.05)
 
     def close(self) -> None:
         self.clear()

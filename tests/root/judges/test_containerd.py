@@ -1,6 +1,7 @@
 """containerd's shim runs our runtime: what `ctr` asks of it, with runc as control."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests import leaks
 from tests.root.judges.conftest import RUNTIMES, Pair
 from tests.root.judges.containerd import IMAGE, Containerd
 from tests.root.judges.engines import Island, Judge, eventually, missing
+from tests.waiting import catches
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_exec_and_terminal(ctr: Judge, cgroup: str) -> None:
     on_terminal = ("tasks", "exec", "--tty", "--exec-id", "three")
     with ctr.terminal(*on_terminal, "box", "/bin/sh", rows=30, columns=100) as terminal:
         terminal.expect("/ # ")
-        terminal.type("tty; stty size; exit 4\n")
+        terminal.type("tty; until stty size 2>/dev/null | grep -v '^0 0'; do sleep 0.1; done; exit 4\n")
         terminal.expect("/dev/pts/")
         terminal.expect("30 100")
         assert terminal.end() == 4
@@ -116,7 +118,7 @@ def test_metrics(ctr: Judge, cgroup: str) -> None:
 def test_kill_and_delete(ctr: Judge, cgroup: str) -> None:
     background(ctr, cgroup, "trap 'echo one > /tmp/one' USR1; while :; do sleep 0.05; done")
     pid = ctr.ok("tasks", "ls").splitlines()[1].split()[1]
-    time.sleep(0.2)
+    eventually(lambda: catches(int(pid), signal.SIGUSR1))
     ctr.ok("tasks", "kill", "--signal", "SIGUSR1", "box")
     eventually(Path(f"/proc/{pid}/root/tmp/one").exists)
     ctr.ok("tasks", "kill", "--all", "--signal", "SIGKILL", "box")

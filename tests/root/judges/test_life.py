@@ -29,15 +29,14 @@ def exited(judge: Judge) -> int:
 def test_a_terminal(judge: Judge) -> None:
     with judge.terminal("run", "--interactive", "--tty", "--rm", "busybox", rows=30, columns=100) as terminal:
         terminal.expect("/ # ")
-        terminal.type("tty; stty size; echo tel''ling\n")
+        terminal.type("tty; until stty size 2>/dev/null | grep -v '^0 0'; do sleep 0.1; done; echo tel''ling\n")
         told = terminal.expect("telling")
         assert "/dev/pts/0" in told and "30 100" in told
         terminal.expect("/ # ")
         eventually(lambda: resized(terminal) == "40 120")
-        terminal.type("echo a''sleep; sleep 100\n")
-        terminal.expect("asleep\r\n")
-        time.sleep(0.3)
-        terminal.type("\x03")  # the terminal sends SIGINT to the sleep, not to the shell
+        terminal.type("sh -c 'trap \"exit 1\" INT; echo wai\"\"ting; while :; do sleep 0.1; done'\n")
+        terminal.expect("waiting\r\n")
+        terminal.type("\x03")  # the terminal sends SIGINT to what the shell waits for, not to the shell
         terminal.expect("/ # ")
         terminal.type("exit 7\n")
         assert terminal.end() == 7
@@ -61,7 +60,7 @@ def test_detach_and_attach(judge: Judge) -> None:
         assert terminal.end() == 0
     assert state(judge, "Status") == "running"
     with judge.terminal("attach", "box") as terminal:
-        time.sleep(0.2)
+        terminal.await_raw()
         terminal.type("exit 3\n")
         terminal.end()
     assert exited(judge) == 3
@@ -92,7 +91,7 @@ def test_exec(judge: Judge) -> None:
     eventually(lambda: judge("exec", "box", "test", "-e", "/var/made").code == 0)
     with judge.terminal("exec", "-it", "box", "sh", rows=30, columns=100) as terminal:
         terminal.expect("/ # ")
-        terminal.type("stty size; tty; exit 4\n")
+        terminal.type("until stty size 2>/dev/null | grep -v '^0 0'; do sleep 0.1; done; tty; exit 4\n")
         terminal.expect("30 100")
         terminal.expect("/dev/pts/")
         assert terminal.end() == 4
@@ -129,7 +128,7 @@ def test_kill_wait_and_logs(judge: Judge) -> None:
     with judge.popen("wait", "box") as waiting:
         time.sleep(0.2)
         judge.ok("kill", "box")
-        assert waiting.communicate(timeout=20)[0].strip() == "137"
+        assert waiting.communicate(timeout=60)[0].strip() == "137"
     assert exited(judge) == 137
 
 

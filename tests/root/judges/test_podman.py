@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,7 @@ def test_hooks(stage: str, podman: Judge, tmp_path: Path) -> None:
     hook = {"version": "1.0.0", "when": {"always": True}, "stages": [stage],
             "hook": {"path": program, "args": ["sh", "-c", f"cat > {told}"]}}
     (tmp_path / "hook.json").write_text(json.dumps(hook))
-    hooked = Judge(podman.name, (*podman.command, "--hooks-dir", str(tmp_path)), podman.options, podman.environment)
+    hooked = replace(podman, command=(*podman.command, "--hooks-dir", str(tmp_path)))
     inside = hooked.ok("run", "--name", "box", "busybox", "sh", "-c", "cat /var/told 2>/dev/null; sleep 0.5")
     eventually(lambda: inside != "" or (out.exists() and out.read_text().endswith("}")))
     state = json.loads(inside or out.read_text())
@@ -119,5 +121,40 @@ def test_hooks(stage: str, podman: Judge, tmp_path: Path) -> None:
 def test_descriptors_are_handed_on(podmans: Pair) -> None:
     for judge in podmans:
         with judge.popen("run", "--rm", "--preserve-fds", "0", "busybox", "ls", "/proc/self/fd") as process:
-            out, _ = process.communicate(timeout=30)
+            out, _ = process.communicate(timeout=60)
         assert out.split() == ["0", "1", "2", "3"], judge.name
+
+
+def test_ready_is_passed_on(podman: Judge, tmp_path: Path) -> None:
+    """--sdnotify container: conmon is between systemd and the runtime, and the runtime between conmon and the program.
+
+    The program's word is said by the test, at the place inside.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        told = replace(podman, environment={**podman.environment, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        program = ("sleep", "4711.0815")
+        with told.popen("run", "--detach", "--name", "box", "--sdnotify", "container", "busybox", *program) as process:
+            eventually(lambda: bool(running(program)))
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inside:
+                inside.sendto(b"READY=1", f"/proc/{running(program)[0]}/root/run/notify/notify.sock")
+            heard = ""
+            while "READY=1" not in heard:
+                heard += systemd.recv(4096).decode()
+            process.communicate(timeout=60)
+    assert "MAINPID=" in heard
+    assert podman.ok("inspect", "--format", "{{.State.Status}}", "box") == "running"
+
+
+def running(program: tuple[str, ...]) -> list[str]:
+    """The processes with this command line."""
+    words = "\0".join((*program, "")).encode()
+    return [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if content(path) == words]
+
+
+def content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

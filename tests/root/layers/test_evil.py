@@ -3,6 +3,7 @@
 SECURITY.md, table 2. Each case is either refused (with a reason) or contained: unpacked into the target only.
 """
 
+import contextlib
 import gzip
 import io
 import os
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from pydocker.layers.limits import ArchiveError
+from pydocker.layers.store import LayerStore
 from pydocker.layers.tree import Tree
+from pydocker.paths import Paths
 from tests.root.layers.archive import Made, archive, described, entry, folder, hard, link
 from tests.root.layers.conftest import Unpack
 
@@ -126,8 +129,6 @@ REFUSED: dict[str, tuple[list[Made], str]] = {
     "a negative owner": ([entry("a", pax={"uid": "-1"})], "not a number"),
     "a time beyond all times": ([entry("a", pax={"mtime": "99999999999999"})], "not a time"),
     "a device beyond 12 bits": ([entry("a", tarfile.CHRTYPE, major=99999, minor=1)], "out of range"),
-    "a sparse map": ([entry("a", pax={"GNU.sparse.major": "1", "GNU.sparse.minor": "0"})], "sparse"),
-    "an old sparse file": ([entry("a", tarfile.GNUTYPE_SPARSE)], "sparse"),
     "an unknown type": ([entry("a", b"Z")], "entry type b'Z'"),
     "an xattr of a megabyte": ([entry("a", xattrs={"user.a": b"x" * 70000})], "at most 65536"),
     "two megabytes of PAX records": ([entry("a", pax={"comment": "x" * (2 << 20)})], "extended header of"),
@@ -175,10 +176,43 @@ def test_mount_points_are_not_crossed(unpacked: Unpack, target: Path) -> None:
     """Nothing is mounted in a layer's directory; were it so, nothing would be written there."""
     root = os.open("/", os.O_RDONLY)
     try:
-        with pytest.raises(OSError, match="cross-device"):
-            Tree(root).parent(b"proc/self")
+        with Tree(root) as tree, pytest.raises(OSError, match="cross-device"):
+            tree.parent(b"proc/self")
     finally:
         os.close(root)
+
+
+def long_realpath(canary: Path) -> list[Made]:
+    """CVE-2025-4517 and its kin (-4138, -4330, -4435, 2024-12718): `tarfile` looks at the real path of links to see
+    whether they lead outside, and stops looking where that becomes longer than PATH_MAX."""
+    component, steps, path = "d" * 247, "abcdefghijklmnop", ""
+    entries: list[Made] = []
+    for step in steps:
+        entries += [folder(os.path.join(path, component)), link(os.path.join(path, step), component)]
+        path = os.path.join(path, component)
+    beyond = os.path.join("/".join(steps), "l" * 254)
+    return [*entries, link(beyond, "../" * len(steps)), link("escape", f"{beyond}{'/..' * 9}{canary}")]
+
+
+@pytest.mark.parametrize("last", [
+    [hard("flag", "escape/file"), entry("flag", content=b"evil")], [entry("escape/new", content=b"evil")],
+    [folder("escape", mode=0o777)], [entry("escape/file", mode=0o777, mtime=1)],
+], ids=["a hard link through it", "a new file", "its mode", "another's mode"])
+def test_the_published_attacks_on_pythons_tarfile(last: list[Made], unpacked: Unpack, canary: Path) -> None:
+    before = described(canary)
+    with contextlib.suppress(ArchiveError):
+        unpacked(*long_realpath(canary), *last)
+    assert described(canary) == before
+
+
+def test_a_layer_in_the_making_is_nobody_elses(target: Path) -> None:
+    """CVE-2025-47290, CVE-2021-41091: who could write there, or run a setuid program of it, would."""
+    paths = Paths(target / "data", target / "run")
+    paths.make()
+    with LayerStore(paths).draft() as draft:
+        for directory in (draft.path, paths.temporary, paths.data):
+            assert stat.S_IMODE(directory.stat().st_mode) & 0o066 == 0
+        assert stat.S_IMODE(draft.path.stat().st_mode) == 0o700
 
 
 def damaged(change: Callable[[bytearray], None]) -> bytes:

@@ -67,14 +67,28 @@ def test_the_second_of_two_makers_gives_way(layers: LayerStore) -> None:
     assert os.listdir(layers.diff(CHAIN)) == ["first"]
 
 
-def test_a_sweep_takes_what_nobody_needs_and_leaves_what_is_being_made(layers: LayerStore, paths: Paths) -> None:
+def test_a_sweep_takes_what_is_abandoned_and_leaves_what_is_being_made(layers: LayerStore, paths: Paths) -> None:
     add(layers, CHAIN)
-    add(layers, OTHER)
     (paths.temporary / "layer-abandoned" / DIFF).mkdir(parents=True)
     with layers.draft() as draft:
-        assert layers.sweep([CHAIN]) == (OTHER,)
+        layers.sweep_drafts()
         assert os.listdir(paths.temporary) == [draft.path.name]
     assert list(layers) == [CHAIN]
+
+
+@pytest.mark.timeout(20)  # its failure is to wait for itself, for ever
+def test_what_was_just_committed_can_be_removed_within_the_drafts_context(layers: LayerStore, paths: Paths) -> None:
+    with layers.draft() as draft, layers.draft() as late:
+        unpacker = os.dup(draft.lock)  # a child that is done, but has not ended yet
+        for made in (draft, late):
+            (made.path / RESULT).write_text("")
+            result = Result(diff=CHAIN[7:], compressed=1, unpacked=Unpacked(size=0, entries=0, implied=()))
+            layers.settle(made, result, CHAIN, ())
+            layers.commit(made, CHAIN)
+        layers.remove(CHAIN)
+        assert (list(layers), os.listdir(paths.temporary)) == ([], [late.path.name])
+        os.close(unpacker)
+    assert os.listdir(paths.temporary) == []
 
 
 def test_a_draft_whose_unpacker_outlives_its_pull_is_swept_by_the_next(layers: LayerStore, paths: Paths) -> None:

@@ -87,6 +87,21 @@ def test_directories_get_their_times_last(unpacked: Unpack, target: Path) -> Non
     assert stat.S_IMODE((target / "d").lstat().st_mode) == 0o500
 
 
+def test_more_directories_than_are_kept_in_memory(unpacked: Unpack, target: Path) -> None:
+    """What they are to become is more than is kept in memory; some of them go again, and the last entry wins."""
+    names = [f"{at % 50}/{at}-{'n' * 200}" for at in range(6_000)]
+    folders = [folder(name, mode=0o700 + at % 64, mtime=TIME + at) for at, name in enumerate(names)]
+    unpacked(*folders, entry("1", content=b"no directory"), folder(names[0], mode=0o711, mtime=TIME - 1),
+             *(folder(str(at), mtime=TIME - at) for at in range(2, 50)))
+    assert os.listdir(target / "0") and (target / "1").is_file()
+    wanted = {name: (0o700 + at % 64, TIME + at) for at, name in enumerate(names) if at % 50 != 1}
+    wanted |= {names[0]: (0o711, TIME - 1)}
+    assert {name: (stat.S_IMODE(there.st_mode), there.st_mtime) for name in wanted
+            for there in [(target / name).lstat()]} == wanted
+    assert [(target / str(at)).lstat().st_mtime for at in range(2, 50)] == [TIME - at for at in range(2, 50)]
+    assert sorted(os.listdir(target)) == sorted(map(str, range(50)))  # the file of it has no name here
+
+
 def test_the_last_of_several_entries_wins(unpacked: Unpack, target: Path) -> None:
     unpacked(entry("a", content=b"1"), entry("a", content=b"22"),
              folder("b"), entry("b/c"), entry("b", content=b"file"),
@@ -97,6 +112,22 @@ def test_the_last_of_several_entries_wins(unpacked: Unpack, target: Path) -> Non
     assert stat.S_IMODE((target / "d").lstat().st_mode) == 0o711
     assert os.readlink(target / "f") == "d"
     assert sorted(os.listdir(target / "d")) == ["e", "h"]
+
+
+def test_what_became_of_a_removed_directory_has_nothing_of_it(unpacked: Unpack, target: Path) -> None:
+    result = unpacked(folder("a", mode=0o711), folder("a/b", mode=0o700, mtime=TIME), entry("a/b/c"),
+                      folder("ab", mode=0o711, mtime=TIME + 7), entry("a", content=b"file"), entry(".wh.x"),
+                      folder("a", mtime=TIME + 3), entry("a/b/d"))
+    assert sorted(result.implied) == [b"", b"a/b"]
+    assert os.listdir(target / "a/b") == ["d"]
+    assert (target / "a/b").lstat().st_mtime != TIME
+    assert [(target / name).lstat().st_mtime for name in ("a", "ab")] == [TIME + 3, TIME + 7]
+
+
+@pytest.mark.parametrize("time", [-(1 << 34), -1.5, (1 << 34) - 1], ids=["long ago", "before 1970", "far away"])
+def test_directories_may_have_any_time_that_a_file_may_have(unpacked: Unpack, target: Path, time: float) -> None:
+    unpacked(folder("d", mtime=time), entry("f", mtime=time))
+    assert (target / "d").lstat().st_mtime_ns == (target / "f").lstat().st_mtime_ns
 
 
 def test_a_link_inside_is_followed_within_the_layer(unpacked: Unpack, target: Path) -> None:

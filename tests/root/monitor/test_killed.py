@@ -13,10 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pydocker.containers import bundle
 from pydocker.containers.options import WaitCondition
-from pydocker.model.container import HostConfig, Status
+from pydocker.model.container import ContainerId, HostConfig, RestartPolicy, State, Status
 from pydocker.storage import documents
-from tests.root.containers.room import Room, lives, wait_until
+from runtime import cgroups
+from runtime.linux import mounts
+from tests.root.containers.room import Room, fails, lives, wait_until
 
 
 def test_the_spawner_is_killed(own_room: Room) -> None:
@@ -39,11 +42,13 @@ from pydocker.containers import Containers
 from pydocker.images.store import ImageStore
 from pydocker.model import container as model
 from pydocker.monitor.spawner import Spawner
-config = Config(data_root={data!r}, exec_root={run!r}, cgroup_parent={parent!r})
+from pydocker.network.service import Networks
+config = Config(data_root={data!r}, exec_root={run!r}, cgroup_parent={parent!r}, bridge={bridge!r})
 images = ImageStore(config.paths)
-containers = Containers(config.paths, config, images, images.layers, Spawner(Path({log!r})))
-asked = model.Config(image="busybox", cmd=("sh", "-c", "echo before; sleep 1; echo after; exit 5"))
-id, _ = containers.create("survivor", asked, model.HostConfig(auto_remove={rm}), None)
+containers = Containers(config.paths, config, images, images.layers, Spawner(Path({log!r})),
+                        Networks(config.paths, config))
+asked = model.Config(image="busybox", cmd=("sh", "-c", "echo before; sleep 3; echo after; exit 5"))
+id, _ = containers.create("survivor", asked, model.HostConfig(auto_remove={rm}), None, {{}})
 containers.start(id)
 print(id, flush=True)
 time.sleep(100)
@@ -53,7 +58,8 @@ time.sleep(100)
 @pytest.mark.parametrize("rm", [False, True])
 def test_the_server_is_killed(room: Room, rm: bool) -> None:
     program = SERVER.format(checkout=str(Path(__file__).parents[3]), data=str(room.paths.data), run=str(room.paths.run),
-                            parent=room.config.cgroup_parent, log=str(room.directory / "monitors.log"), rm=rm)
+                            parent=room.config.cgroup_parent, bridge=room.config.bridge,
+                            log=str(room.directory / "monitors.log"), rm=rm)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         id = server.stdout.readline().decode().strip()
@@ -84,6 +90,111 @@ def test_a_monitor_is_killed(any_room: Room, rm: bool) -> None:
         assert any_room.containers.get(id).state.running
 
 
+def policy(name: str, most: int = 0) -> HostConfig:
+    return HostConfig(restart_policy=RestartPolicy(name, most))
+
+
+@pytest.mark.parametrize("name", ["always", "unless-stopped", "on-failure"])
+def test_a_killed_monitors_container_runs_again_by_its_policy(room: Room, name: str) -> None:
+    id = room.start("sh", "-c", "echo begun; sleep 1000", host=policy(name))
+    before = room.containers.get(id).state
+    wait_until(lambda: room.log(id) == b"begun\n")
+    os.kill(room.monitor(id), signal.SIGKILL)
+    wait_until(lambda: room.containers.get(id).state.status is Status.RUNNING
+               and room.containers.get(id).state.pid != before.pid)
+    assert not lives(before.pid)
+    assert room.containers.get(id).state.restarts == 1
+    wait_until(lambda: room.log(id) == b"begun\nbegun\n")
+    os.kill(room.monitor(id), signal.SIGKILL)
+    wait_until(lambda: room.containers.get(id).state.restarts == 2)
+    wait_until(lambda: room.containers.get(id).state.status is Status.RUNNING)
+    room.containers.stop(id, 0)
+    assert room.containers.get(id).state.status is Status.EXITED
+
+
+def test_a_policy_counts_killed_monitors_too(room: Room) -> None:
+    id = room.start("sleep", "1000", host=policy("on-failure", 1))
+    for _ in range(2):
+        wait_until(lambda: room.containers.get(id).state.status is Status.RUNNING)
+        os.kill(room.monitor(id), signal.SIGKILL)
+        wait_until(lambda: room.containers.get(id).state.status is not Status.RUNNING)
+    state = room.containers.get(id).state
+    assert (state.status, state.exit_code, state.restarts) == (Status.EXITED, 137, 1)
+
+
+def test_the_next_monitor_counts_on(room: Room) -> None:
+    id = room.start("sleep", "1000", host=policy("on-failure", 2))
+    init = 0
+    for restarts in range(3):
+        wait_until(lambda init=init: room.containers.get(id).state.pid not in (0, init))
+        init = room.containers.get(id).state.pid
+        assert room.containers.get(id).state.restarts == restarts
+        os.kill(init if restarts else room.monitor(id), signal.SIGKILL)
+    wait_until(lambda: room.containers.get(id).state.status is Status.EXITED)
+    assert room.containers.get(id).state.restarts == 2
+
+
+def without_monitor(room: Room, restarts: int) -> ContainerId:
+    """One whose next run nobody has come to yet: the delay is long by now."""
+    id = room.start("sleep", "1000", host=policy("always"))
+    monitor, path = room.monitor(id), room.paths.container(id) / "state.json"
+    state = msgspec.structs.replace(documents.read(path, State), restarts=restarts)
+    documents.write(path, state)
+    os.kill(monitor, signal.SIGKILL)
+    wait_until(lambda: room.containers.get(id).state.restarting)
+    return id
+
+
+def test_one_that_waits_without_a_monitor_is_stopped_killed_and_removed_at_once(room: Room) -> None:
+    for end in (lambda id: room.containers.stop(id, 0), room.containers.kill):
+        id = without_monitor(room, restarts=20)
+        end(id)
+        state = room.containers.get(id).state
+        assert (state.status, state.exit_code, state.stopped) == (Status.EXITED, 137, True)
+        room.containers.start(id)
+        assert room.containers.get(id).state.restarts == 0
+    id = without_monitor(room, restarts=20)
+    assert "You cannot remove a restarting container" in str(fails(lambda: room.containers.remove(id)))
+    room.containers.remove(id, force=True)
+    assert str(fails(lambda: room.containers.get(id))) == f"No such container: {id}"
+
+
+def test_the_next_server_starts_what_the_last_one_could_not(room: Room) -> None:
+    id = without_monitor(room, restarts=20)
+    path = room.paths.container(id) / "state.json"
+    documents.write(path, msgspec.structs.replace(documents.read(path, State), restarts=1))
+    another = room.another()
+    another.recover()
+    wait_until(lambda: documents.read(path, State).status is Status.RUNNING)
+    wait_until(lambda: not another.busy())
+
+
+def test_what_cannot_be_started_again_is_at_rest(room: Room) -> None:
+    id = without_monitor(room, restarts=20)
+    path = room.paths.container(id) / "state.json"
+    documents.write(path, msgspec.structs.replace(documents.read(path, State), restarts=1))
+    (room.paths.container(id) / "work").rename(room.paths.container(id) / "away")
+    room.another().get(id)
+    wait_until(lambda: documents.read(path, State).status is Status.EXITED)
+    assert "no such file" in room.containers.get(id).state.error.lower()
+    (room.paths.container(id) / "away").rename(room.paths.container(id) / "work")
+
+
+def test_a_killed_monitor_is_noticed_without_a_question(room: Room) -> None:
+    """By a server: here, by what it does once a second."""
+    ids = [room.start("sleep", "1000", host=policy(name)) for name in ("no", "always")]
+    pids = [room.containers.get(id).state.pid for id in ids]
+    watching = room.another()
+    watching.watch()
+    for id in ids:
+        os.kill(room.monitor(id), signal.SIGKILL)
+    states = [room.paths.container(id) / "state.json" for id in ids]
+    wait_until(lambda: documents.read(states[0], State).status is Status.EXITED)
+    wait_until(lambda: documents.read(states[1], State).pid not in (0, pids[1]))
+    watching.close()
+    assert not any(map(lives, pids))
+
+
 def test_a_monitor_and_its_init_are_killed(room: Room) -> None:
     id = room.start("sleep", "1000")
     monitor, init = room.monitor(id), room.containers.get(id).state.pid
@@ -110,7 +221,7 @@ def test_a_reused_pid_is_not_signalled(room: Room) -> None:
         path = room.paths.container(id) / "state.json"
         wait_until(lambda: not lives(monitor))
         path.write_bytes(path.read_bytes().replace(b'"pid":%d' % state.pid, b'"pid":%d' % innocent.pid))
-        assert room.containers.get(id).state.exit_code == 137
+        wait_until(lambda: room.containers.get(id).state.exit_code == 137)  # a moment after its monitor: its midwife
         assert innocent.poll() is None
         innocent.kill()
 
@@ -136,6 +247,17 @@ def test_after_a_reboot(room: Room) -> None:
     assert (state.status, state.exit_code) == (Status.EXITED, 255)
 
 
+def test_what_cannot_be_deleted_prevents_no_recovery(room: Room) -> None:
+    left = room.paths.temporary / "removed-y"
+    (left / "upper").mkdir(parents=True)
+    mounts.mount("tmpfs", str(left / "upper"), "tmpfs", 0, None)
+    room.another().recover()
+    assert left.exists()
+    mounts.umount2(str(left / "upper"), 0)
+    room.another().recover()
+    assert not left.exists()
+
+
 def test_recovery_finishes_what_a_crash_left(room: Room) -> None:
     (room.paths.temporary / "container-x").mkdir()
     (room.paths.temporary / "removed-y" / "upper").mkdir(parents=True)
@@ -146,3 +268,13 @@ def test_recovery_finishes_what_a_crash_left(room: Room) -> None:
     assert room.containers.get("stale").record.id == id
     room.containers.remove(id)
     assert room.left() == []
+
+
+def test_who_removes_it_at_the_moment_at_which_its_monitor_is_killed_cleans_up(room: Room) -> None:
+    """Whoever holds the container's lock: there is nobody else then."""
+    id = room.start("sleep", "100")
+    container = room.containers.get(id)
+    os.kill(room.monitor(id), signal.SIGKILL)
+    room.containers.remove(id, force=True)
+    assert not lives(container.state.pid)
+    assert not [path for path in cgroups.open(bundle.cgroup(container.record)).paths.values() if os.path.exists(path)]

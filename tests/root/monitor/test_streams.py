@@ -8,9 +8,10 @@ import time
 import pytest
 
 from pydocker.containers.options import LogOptions, WaitCondition
-from pydocker.errors import Conflict, InvalidParameter, NotSupported, PydockerError, StartFailed
+from pydocker.errors import Conflict, InvalidParameter, NotFound, NotSupported, PydockerError, StartFailed
 from pydocker.model.container import ExecConfig, HostConfig, LogConfig
-from tests.root.containers.room import Room, descriptors, fails, frames, wait_until
+from pydocker.monitor import control
+from tests.root.containers.room import Room, descriptors, fails, frames, nanoseconds, wait_until
 
 
 def test_attached_before_the_start_sees_the_first_byte(any_room: Room) -> None:
@@ -139,12 +140,15 @@ def test_a_slow_client_holds_up_neither_the_log_nor_others(room: Room) -> None:
 def test_a_client_that_is_killed_is_forgotten(room: Room) -> None:
     id = room.start("sh", "-c", "while :; do echo x; sleep 0.01; done")
     monitor = room.monitor(id)
+    first = room.attach(id)
+    first.until(b"x")  # the monitor is up
     before = descriptors(monitor)
     for _ in range(50):
         terminal = room.attach(id)
         terminal.until(b"x")
         terminal.end.close()
-    wait_until(lambda: descriptors(monitor) <= before)
+    first.end.close()
+    wait_until(lambda: descriptors(monitor) < before)
 
 
 def test_logs_follow_to_the_end(room: Room) -> None:
@@ -177,13 +181,12 @@ def test_nobody_follows_any_more(room: Room) -> None:
 def test_lines_by_time_and_stream(room: Room) -> None:
     id = room.start("sh", "-c", "echo one; sleep 0.3; echo two >&2")
     assert room.containers.wait(id).result() == 0
-    stamp = room.log(id, timestamps=True).split()[0].decode()
+    stamp, _, later, _ = room.log(id, timestamps=True).decode().split()
     assert stamp.endswith("Z")
     assert len(stamp) == len("2026-01-02T03:04:05.123456789Z")
     assert room.log(id, stderr=False) == b"one\n"
-    started = int(room.containers.get(id).state.started * 1e9)
-    assert room.log(id, since=started + 200_000_000) == b"two\n"
-    assert room.log(id, until=started + 200_000_000) == b"one\n"
+    assert room.log(id, since=nanoseconds(later)) == b"two\n"
+    assert room.log(id, until=nanoseconds(stamp)) == b"one\n"
 
 
 def test_binary_output_and_long_lines(room: Room) -> None:
@@ -228,6 +231,15 @@ def test_exec_with_a_terminal(any_room: Room) -> None:
     terminal.send(b"\n")
     assert b"41 42\r\nxterm\r\n" in terminal.rest()
     assert any_room.exec_ended(session).exit_code == 9
+
+
+def test_a_size_that_comes_before_the_terminal_is_kept_for_it(room: Room) -> None:
+    id = room.start("sleep", "100")
+    session, terminal = room.exec(id, "sh", "-c", "until stty size 2>/dev/null | grep -v '^0 0'; do sleep 0.1; done",
+                                  tty=True, size=(43, 44))
+    assert terminal.rest() == b"43 44\r\n"
+    assert room.exec_ended(session).exit_code == 0
+    assert isinstance(fails(lambda: room.containers.exec_resize(session, 1, 2)), NotFound)
 
 
 @pytest.mark.parametrize(("argv", "code"), [(("nope",), 127), (("/etc",), 126), (("/etc/passwd",), 126)])
@@ -289,3 +301,16 @@ def test_wait_is_told_after_the_output(room: Room) -> None:
     room.containers.start(id)
     waiter.result()
     assert len(room.log(id)) == 1_000_000
+
+
+def test_who_gives_up_waiting_or_following_is_forgotten(room: Room) -> None:
+    id = room.start("sleep", "100")
+    monitor = room.monitor(id)
+    room.attach(id).end.close()
+    before = descriptors(monitor)
+    for _ in range(10):
+        room.containers.wait(id).close()
+        room.containers.kill(id, "URG")
+        with room.containers._streams.connect(id) as follower:
+            control.send(follower, control.Follow())
+    wait_until(lambda: descriptors(monitor) <= before)

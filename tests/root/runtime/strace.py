@@ -84,7 +84,7 @@ def of_interest(call: str) -> bool:
     if name == "prctl":
         return "PR_CAPBSET_DROP" in call
     if name.startswith("clone"):
-        return "CLONE_NEW" in call
+        return "CLONE_NEW" in call or "CLONE_INTO_CGROUP" in call
     return name in CALLS
 
 
@@ -98,6 +98,8 @@ def normal(call: str) -> str:
         return f"capset {[capability_set(rest, kind) for kind in ('effective', 'permitted', 'inheritable')]}"
     if name == "prctl":
         return "prctl " + ", ".join(rest.split(", ")[:2])
+    if name == "clone3":
+        return f"clone3 {sorted(re.findall(r'CLONE_(?:NEW|INTO)[A-Z_]+', rest))}"
     rest = re.sub(r"(\b\d+|AT_FDCWD)<[^<>]*(?:<[^<>]*>)?[^<>]*>", r"\1", rest)
     rest = re.sub(r" /\* .*? \*/", "", rest)
     rest = re.sub(r"(len=\d+), filter=0x\w+", r"\1", rest)

@@ -175,6 +175,28 @@ def test_memory_limit_kills(runtime: Runtime) -> None:
     assert runtime.run().stdout == "137\n"
 
 
+def test_a_program_starts_with_the_least_memory_that_is_allowed(runtime: Runtime) -> None:
+    """What is less is refused: the container would be killed later."""
+    least = 768 * os.sysconf("SC_PAGE_SIZE")
+    for limit, code in ((least, 0), (least - 4096, 1)):
+        runtime.configure("true")
+        runtime.change(linux__resources__memory={"limit": limit})
+        done = runtime.run()
+        assert (done.returncode, "unable to set memory limit" in done.stderr) == (code, bool(code)), done
+
+
+def test_an_init_that_needs_too_much_memory_fails_create(runtime: Runtime) -> None:
+    """What an image has copied into a tmpfs is counted, and the kernel kills who copies. The words are runc's."""
+    (runtime.rootfs / "etc/large").write_bytes(bytes(8 << 20))
+    runtime.configure("true")
+    runtime.change(linux__resources__memory={"limit": 3 << 20, "swap": 3 << 20}, mounts=[
+        {"destination": "/proc", "type": "proc"},
+        {"destination": "/etc", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}])
+    done = runtime.run()
+    assert done.returncode == 1
+    assert "container init was OOM-killed (memory limit too low?)" in done.stderr
+
+
 def statuses(text: str) -> dict[str, str]:
     return dict(re.findall(r"^(\w+):\s+(.*)$", text, re.MULTILINE))
 

@@ -56,7 +56,9 @@ def test_the_shape_is_runcs(runtime, cgroup_parent):
     finally:
         subprocess.run([*runc, "delete", "--force", "c"], **quiet)
         shutil.rmtree(runtime.directory / "runc")
-    # What was read from a disk depends on the page cache, and a Go program has more threads for a while.
+    # What was read from a disk depends on what was in memory before; a 0 is left out, by both.
+    for part in (ours["memory"], theirs["memory"]):
+        part.pop("cache", None)
     if not cgroups.open(runtime.cgroup).first:
         for part in (ours["cpu"], ours["memory"], theirs["cpu"], theirs["memory"]):
             part.pop("psi", None)  # since runc 1.2
@@ -76,7 +78,7 @@ def test_a_line_every_interval_until_the_container_ends(runtime):
     assert {line["type"] for line in lines} == {"stats"}
     assert time.monotonic() - began > 0.2
     runtime("kill", "c", "KILL", check=True)
-    assert events.communicate(timeout=10)[1] == ""
+    assert events.communicate(timeout=60)[1] == ""
     assert events.returncode == 0
 
 
@@ -91,7 +93,7 @@ def test_out_of_memory_is_told(runtime):
     runtime("start", "c", check=True)
     assert json.loads(events.stdout.readline()) == {"type": "oom", "id": "c"}
     runtime("kill", "c", "KILL")
-    events.communicate(timeout=10)
+    events.communicate(timeout=60)
     assert events.returncode == 0
 
 

@@ -229,7 +229,7 @@ def test_a_container_is_being_created_while_its_hooks_run(runtime: Runtime) -> N
     done = runtime("start", "c")
     assert done.returncode == 1 and "being created" in done.stderr
     second.read_text()
-    assert process.wait(20) == 0 and runtime.state()["status"] == "created"
+    assert process.wait(60) == 0 and runtime.state()["status"] == "created"
 
 
 @pytest.mark.parametrize("timeout", (0, -1))
@@ -255,8 +255,8 @@ def test_a_hook_ends_with_a_runtime_that_is_killed(runtime: Runtime) -> None:
 
 
 def until(true: Callable[[], bool]) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if true():
             return
         time.sleep(0.02)
-    raise AssertionError("not within ten seconds")
+    raise AssertionError("not within a minute")

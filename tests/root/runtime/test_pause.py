@@ -1,12 +1,14 @@
 """`pause`, `resume`, `ps`: what the kernel's freezer holds, and what the host's ps says of a container."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from runtime.state import start_time
+from tests.waiting import catches, wait_until
 
 
 def ran(pid: int) -> str:
@@ -29,8 +31,7 @@ def test_a_paused_container_does_not_run_and_says_so(runtime, paused):
     assert ran(paused) == before
     runtime("resume", "c", check=True)
     assert runtime.state()["status"] == "running"
-    time.sleep(0.1)
-    assert ran(paused) != before
+    wait_until(lambda: ran(paused) != before)
 
 
 @pytest.mark.parametrize("words, refused", [
@@ -50,7 +51,8 @@ def test_sigkill_ends_a_paused_container(runtime, paused):
 
 
 def test_another_signal_waits_until_it_is_resumed(runtime):
-    runtime.background("sh", "-c", "trap 'exit 3' TERM; while true; do sleep 0.01; done")
+    pid = runtime.background("sh", "-c", "trap 'exit 3' TERM; while true; do sleep 0.01; done")
+    wait_until(lambda: catches(pid, signal.SIGTERM))
     runtime("pause", "c", check=True)
     runtime("kill", "c", "TERM", check=True)
     assert runtime.state()["status"] == "paused"

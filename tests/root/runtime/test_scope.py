@@ -1,6 +1,8 @@
 """`--systemd-cgroup` on cgroup v2: what systemd was told is in the kernel's files, and stays there."""
 
 import os
+import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -62,11 +64,51 @@ def test_exec_enters_the_scope_and_delete_ends_it(runtime: Runtime, token: str) 
     done = runtime("exec", "c", "sh", "-c", "sleep 0.3; echo $$")
     assert done.returncode == 0, done.stderr
     runtime("delete", "--force", "c", check=True)
-    assert not os.path.exists(f"/sys/fs/cgroup/system.slice/{unit}")
+    await_end(unit)
+
+
+def await_end(unit: str) -> None:
+    """Return when neither systemd nor the kernel knows of the scope."""
     deadline = time.monotonic() + 60
     while show(unit, "LoadState") != {"LoadState": "not-found"}:
         assert time.monotonic() < deadline, "systemd keeps the unit"
         time.sleep(0.1)
+    assert not os.path.exists(f"/sys/fs/cgroup/system.slice/{unit}")
+
+
+@pytest.mark.parametrize("moment", ["before", "asking", "inside", "created"])
+def test_a_killed_create_leaves_no_scope(runtime: Runtime, token: str, moment: str) -> None:
+    """kill -9 of the runtime: before it asks systemd, while it asks, with the process in the scope, and at the end."""
+    runtime.configure("sleep", "100")
+    runtime.change(linux__resources=RESOURCES, linux__cgroupsPath=f"system.slice:pydocker:{token}")
+    unit = f"pydocker-{token}.scope"
+    fake = runtime.directory / "fake"
+    fake.mkdir()
+    busctl_ = shutil.which("busctl")
+    (fake / "busctl").write_text({"before": "#!/bin/sh\nkill -9 $PPID\n",
+                                  "asking": f"#!/bin/sh\n{busctl_} \"$@\"\nkill -9 $PPID\n"}.get(
+                                      moment, f"#!/bin/sh\nexec {busctl_} \"$@\"\n"))
+    (fake / "busctl").chmod(0o755)
+    if moment == "inside":
+        runtime.change(hooks={"prestart": [{"path": "/bin/sh", "args": ["sh", "-c", "kill -9 $PPID"]}]})
+    done = runtime("--systemd-cgroup", "create", "--bundle", str(runtime.bundle), "c", stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, env={**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"})
+    if moment == "created":
+        assert done.returncode == 0
+        os.kill(runtime.pid(), signal.SIGKILL)
+    else:
+        assert done.returncode == -signal.SIGKILL
+    await_end(unit)  # by itself: nobody has called `delete`
+    runtime("delete", "--force", "c", check=True)
+
+
+def test_a_container_that_is_killed_ends_its_scope(runtime: Runtime, token: str) -> None:
+    unit = make(runtime, token)
+    runtime("start", "c", check=True)
+    os.kill(runtime.pid(), signal.SIGKILL)
+    runtime.await_status("stopped")
+    await_end(unit)
+    runtime("delete", "c", check=True)
 
 
 def test_the_device_filter_holds_there_too(runtime: Runtime, token: str) -> None:

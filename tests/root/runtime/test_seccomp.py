@@ -298,7 +298,7 @@ def agent(path: Path) -> Iterator[Agent]:
     found = Agent(path)
     try:
         yield found
-        found.thread.join(timeout=20)
+        found.thread.join(timeout=60)
         assert not found.thread.is_alive()
     finally:
         found.server.close()

@@ -108,7 +108,7 @@ def test_every_step_of_the_plan_has_its_line(runtime: Runtime) -> None:
                  if line["side"] == side and line["step"] in names]
         assert found == [step.describe() for step in planned]
     assert all(set(line) == {"step", "side", "what", "manual", "calls", "began", "took"} for line in told)
-    assert all(line["took"] > 0 for line in told if line["step"] in ("Enter", "PivotRoot", "EnterCgroup"))
+    assert all(line["took"] > 0 for line in told if line["step"] in ("Clone", "PivotRoot", "EnterCgroup"))
     moments = [line["began"] for line in told if line["side"] == "inside"]
     assert moments == sorted(moments)
 
@@ -121,7 +121,7 @@ def test_what_fails_is_told_and_so_is_its_undoing(runtime: Runtime) -> None:
     (failed,) = [line for line in told if "error" in line]
     assert failed["step"] == "FindProgram" and "executable file not found" in failed["error"]
     undone = [line["step"] for line in told if line["what"].startswith("undo: ")]
-    assert undone[-1] == "MakeCgroup" and "Enter" in undone
+    assert undone[-1] == "MakeCgroup" and "Clone" in undone
 
 
 def test_the_program_gets_no_descriptor_of_the_trace(runtime: Runtime) -> None:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import runtime as package
+from runtime.cgroups import read_layout
 from runtime.step import Step
 from tests.root.runtime.conftest import REPOSITORY, Runtime
 
@@ -37,8 +38,10 @@ ELSEWHERE = {
     **dict.fromkeys(("LaterHook", "TellStarted"), "hooks of start and delete, which undo nothing: test_hooks"),
     **dict.fromkeys(("AppArmorProfile", "SELinuxLabel", "KeyringLabel"), "need the kernel's module"),
     **dict.fromkeys(("AdoptCgroup", "StartScope", "SetProperties"), "need systemd: the tests in the virtual machine"),
-    **dict.fromkeys(("DelegateControllers", "FilterDevices", "FitType", "GiveCgroup"),
-                    "need cgroup v2 alone: the tests in the virtual machine"),
+    **(dict.fromkeys(("InheritCpuset", "LimitDevices"), "need cgroup v1") if read_layout().mode == "v2" else
+       dict.fromkeys(("DelegateControllers", "FilterDevices", "FitType"),
+                     "need cgroup v2 alone: the tests in the virtual machine")),
+    "GiveCgroup": "needs cgroup v2 alone, and a user namespace that may write there: test_users",
     **dict.fromkeys(("SendListener", "TellListener"), "need a listener: test_seccomp"),
     "OpenUserNamespace": "it only opens a file: test_namespaces joins one",
     "SetFirst": "limits whose file depends on the kernel: tests/root/cgroups",

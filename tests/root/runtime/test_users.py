@@ -316,7 +316,7 @@ def test_no_word_breaks_out_of_the_script(runtime: Runtime) -> None:
     ends = [word for word in script.split() if word.startswith("END_OF_")]
     words = "\n".join(["/x", *dict.fromkeys(ends), f"touch {made}", ""])
     runtime.change(linux__namespaces=[{"type": kind, **({"path": words} if kind == "network" else {})}
-                                      for kind in KINDS], process__args=["true", words], hostname=words)
+                                      for kind in KINDS], process__args=["true", words], domainname=f"\n{ends[0]}\n")
     script = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", "c", check=True).stdout
     assert str(made) in script
     subprocess.run(["bash"], input=script, capture_output=True, text=True, timeout=60, check=False)

@@ -14,6 +14,7 @@ import pytest
 
 from runtime.cli import main, preload
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
+from tests.waiting import wait_until
 
 QUIET: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # a container would hold a pipe open
 
@@ -112,6 +113,7 @@ def test_features_are_what_the_checks_accept(runtime: Runtime) -> None:
     assert {"pid", "mount", "network", "ipc", "uts", "cgroup"} <= {*linux["namespaces"]}
     assert linux["apparmor"] == linux["selinux"] == {"enabled": True}  # the code can, whether this kernel does or not
     assert linux["intelRdt"] == {"enabled": False} and "CAP_SYS_ADMIN" in linux["capabilities"]
+    assert features["potentiallyUnsafeConfigAnnotations"] == ["org.systemd.property."]
     # And the other way round: what is said not to be there is refused, with that very word.
     runtime.configure("true")
     for name, change in (("apparmor", {"process__apparmorProfile": "unconfined"}),
@@ -184,24 +186,23 @@ def test_kill_in_a_shared_pid_namespace_reaches_all(runtime: Runtime) -> None:
 
 def test_what_the_container_leaves_behind_is_adopted_unless_it_is_not_wanted(runtime: Runtime) -> None:
     """In a shared pid namespace an orphan goes to the nearest subreaper: `run` itself, or somebody above it."""
-    runtime.configure("sh", "-c", "(sleep 96 & echo $! >/pid) ; exec sleep 1")
+    runtime.configure("sh", "-c", "(sleep 96 & echo $! >/pid) ; while [ ! -e /over ]; do sleep 0.05; done")
     config = json.loads((runtime.bundle / "config.json").read_text())
     runtime.change(linux__namespaces=[one for one in config["linux"]["namespaces"] if one["type"] != "pid"])
     for words, adopted in (((), True), (("--no-subreaper",), False)):
-        (runtime.rootfs / "pid").unlink(missing_ok=True)
+        for name in ("pid", "over"):
+            (runtime.rootfs / name).unlink(missing_ok=True)
         line = [*COMMAND, "--root", str(runtime.root), "run", *words, "--bundle", str(runtime.bundle), "c"]
         run = subprocess.Popen(line, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        for _ in range(500):
-            if (runtime.rootfs / "pid").exists() and (runtime.rootfs / "pid").read_text().strip():
-                break
-            time.sleep(0.02)
+        wait_until(lambda: (runtime.rootfs / "pid").exists() and (runtime.rootfs / "pid").read_text().strip())
         orphan = int((runtime.rootfs / "pid").read_text())
         for _ in range(100):
             parent = int(Path(f"/proc/{orphan}/stat").read_text().rpartition(")")[2].split()[1])
             if parent != int(runtime.pid()):
                 break
+        (runtime.rootfs / "over").touch()
         assert (parent == run.pid) == adopted, (words, parent, run.pid)
-        assert run.wait(20) == 0
+        assert run.wait(60) == 0
 
 
 @pytest.mark.parametrize(("words", "expected"), [

@@ -7,6 +7,8 @@ from tests.leaks import hierarchies
 from tests.security.ground import CGROUP_MOUNT, Box, Ground
 from tests.security.suite import NotApplicable, attack, attacked, held
 
+MIB = 1 << 20
+
 
 def grouped(ground: Ground) -> Box:
     """A container that sees its cgroup."""
@@ -116,3 +118,28 @@ def leaving_the_root(ground: Ground, times: int) -> str:
     box.more("CAP_SYS_ADMIN")
     attacked("MOUNTED tmpfs" in box.sh(script).stdout, "even CAP_SYS_ADMIN mounts nothing")
     return "no way out"
+
+
+@attack("tmpcopyup", rules="R15 R16")
+def copies_that_nobody_counts(ground: Ground, times: int) -> str:
+    """What a runtime copies from the image into a tmpfs takes memory, as much as the image likes.
+
+    Attack: a directory of 64 MiB that is to be copied up, in a container that may use 32 MiB.
+    Held: it does not start.
+    Control: with 256 MiB it does, and the copy is there.
+    """
+    def copied(limit: int) -> tuple[str, str]:
+        box = ground.box()
+        (box.rootfs / "var").mkdir()
+        (box.rootfs / "var/large").write_bytes(bytes(64 * MIB))
+        box.mount("/var", "tmpfs", "tmpfs", "tmpcopyup")
+        box.linux["resources"]["memory"] = {"limit": limit, "swap": limit}
+        done = box.sh("wc -c /var/large; grep ' /var ' /proc/mounts")
+        box.delete()
+        return done.stdout, done.stderr
+
+    out, err = copied(256 * MIB)
+    attacked(f"{64 * MIB} /var/large" in out and " tmpfs " in out, out + err)
+    out, err = copied(32 * MIB)
+    held(str(64 * MIB) not in out, f"64 MiB were copied beside a limit of 32: {out}")
+    return err

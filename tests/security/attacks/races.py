@@ -196,7 +196,7 @@ def with_terminal(ground: Ground, box: Box, script: str) -> bool:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        listener.settimeout(20)
+        listener.settimeout(60)
         receiver = threading.Thread(target=receive, args=(listener, masters))
         receiver.start()
         box.write("sh", "-c", script)
@@ -220,12 +220,12 @@ def receive(listener: socket.socket, masters: list[int]) -> None:
     with suppress(OSError):
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             masters += socket.recv_fds(connection, 4096, 1)[1]
 
 
 def wait_for(path: Path, word: str) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (path.exists() and word in path.read_text()):
         time.sleep(0.005)
 

@@ -37,7 +37,7 @@ class Running:
 
     def connect(self) -> socket.socket:
         connected = socket.socket(socket.AF_UNIX)
-        connected.settimeout(10)
+        connected.settimeout(60)
         try:
             connected.connect(str(self.path))
         except OSError:
@@ -85,7 +85,7 @@ def running(tmp_path: Path, engine: Engine) -> Iterator[Running]:
     finally:
         running.close()
         server.stop()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
         assert not path.exists()
 

@@ -10,7 +10,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,16 @@ import msgspec
 from pydocker.api.background import Tell
 from pydocker.api.cancel import HasFd
 from pydocker.containers.options import LogOptions, WaitCondition
-from pydocker.errors import Conflict, NotFound, NotModified, StartFailed
+from pydocker.errors import (
+    Conflict,
+    InvalidParameter,
+    NotFound,
+    NotModified,
+    PydockerError,
+    StartFailed,
+    Unauthorized,
+)
+from pydocker.images.progress import Progress
 from pydocker.model import digest
 from pydocker.model.container import (
     Config,
@@ -33,11 +42,18 @@ from pydocker.model.container import (
     Status,
 )
 from pydocker.model.image import Descriptor, Image, ImageConfig, ImageDefaults, RootFS
+from pydocker.model.network import EndpointConfig
+from pydocker.model.platform import Platform
 from pydocker.model.reference import Reference, parse
+from pydocker.model.stack import Share
+from pydocker.model.usage import Bytes, ContainerUsage, ImageUsage, Usage, VolumeUsage
+from pydocker.model.volume import Volume
 from pydocker.monitor.attach import Attachment
 from pydocker.paths import Paths
+from pydocker.upkeep.findings import Summary, Verdict
 from pydocker.wire.info import Facts
 from pydocker.wire.stdcopy import STDOUT, frame
+from tests.unit.api.networks import Connections, Networks
 
 LAYER = digest.of(b"layer")
 
@@ -88,14 +104,15 @@ class Containers:
         self._lock = threading.RLock()
 
     def create(self, name: str | None, config: Config, host: HostConfig,
-               platform: str | None) -> tuple[ContainerId, list[str]]:
+               platform: str | None,
+               networks: Mapping[str, EndpointConfig] | None = None) -> tuple[ContainerId, list[str]]:
         chosen = self._images.resolve(config.image)
         id = ContainerId(f"{next(self._numbers):064x}")
         if any(name == other.record.name for other in self._all.values()):
             raise Conflict(f'Conflict. The container name "/{name}" is already in use')
         record = Record(id=id, name=name or f"name{id[-3:]}", created=time.time(), image=chosen.id,
                         image_name=config.image, platform="linux/amd64", argv=config.cmd or ("sh",), config=config,
-                        host=host, layers=chosen.layers)
+                        host=host, layers=chosen.layers, networks=dict(networks or {}))
         self._all[id] = Container(record, State())
         return id, []
 
@@ -211,6 +228,9 @@ class Containers:
         except KeyError:
             raise NotFound(f"No such exec instance: {id}") from None
 
+    def unfinished_execs(self, container: ContainerId) -> tuple[ExecId, ...]:
+        return tuple(one.id for one in self._execs.values() if one.container == container and one.exit_code is None)
+
     def exec_start(self, id: str, *, detach: bool, tty: bool, attachment: Attachment | None = None) -> None:
         program, *arguments = self._execs[id].config.cmd
         code = 127 if program == "nosuch" else int(arguments[0]) if program == "fail" else 0
@@ -224,7 +244,15 @@ class Containers:
     def exec_resize(self, id: str, height: int, width: int) -> None:
         self.sizes.append((height, width))
 
-    def plan(self, config: Config, host: HostConfig, platform: str | None) -> tuple[()]:
+    def asked(self, ref: str) -> tuple[str, Config, HostConfig, Mapping[str, EndpointConfig]]:
+        record = self.get(ref).record
+        return record.name, record.config, record.host, record.networks
+
+    def oci_config(self, ref: str) -> bytes:
+        return b'{"ociVersion":"1.2.0"}' if self.get(ref) else b""
+
+    def plan(self, config: Config, host: HostConfig, platform: str | None,
+             networks: Mapping[str, EndpointConfig]) -> tuple[()]:
         return ()
 
     def list(self, *, all: bool) -> list[Container]:
@@ -238,7 +266,7 @@ class Images:
         self.imported = b""
         self.abandoned = threading.Event()
 
-    def resolve(self, name: str) -> Image:
+    def resolve(self, name: str, platform: Platform | None = None) -> Image:
         familiar = parse(name).with_default_tag().familiar()
         for known, found in self._all.items():
             if familiar == known or found.id == name:
@@ -248,7 +276,25 @@ class Images:
     def tag(self, name: str, reference: Reference) -> None:
         self._all[reference.familiar()] = self.resolve(name)
 
-    def remove(self, name: str, *, force: bool) -> list[tuple[str, str]]:
+    def layer_sizes(self, image: Image) -> tuple[int, ...]:
+        return (image.size,)
+
+    def shares(self, image: Image) -> tuple[Share, ...]:
+        return (Share(size=image.size, added=3, changed=0, removed=0, wasted=0),)
+
+    def document(self, image: Image) -> dict[str, object]:
+        return {"config": {"Healthcheck": {"Test": ["CMD", "true"]}, "HostConfig": {"Privileged": True}}}
+
+    def usage(self) -> list[ImageUsage]:
+        return [ImageUsage(image=image, size=Bytes(1_000_000, image.size), shared=Bytes(), containers=(),
+                           manifests=((image.manifest, 1_000_000),)) for image in self.list()]
+
+    def prune(self, wanted: Callable[[Image], bool]) -> tuple[list[tuple[str, str]], int]:
+        going = [image for image in self.list() if wanted(image)]
+        self._all = {name: image for name, image in self._all.items() if image not in going}
+        return [("Deleted", image.id) for image in going], sum(image.size for image in going)
+
+    def remove(self, name: str, *, force: bool, platforms: Sequence[Platform] = ()) -> list[tuple[str, str]]:
         found = self.resolve(name)
         self._all = {known: other for known, other in self._all.items() if other.id != found.id}
         return [("Untagged", found.names[0]), ("Deleted", found.id)]
@@ -274,14 +320,104 @@ class Images:
         tell(f"Status: Downloaded newer image for {name}")
 
     def import_(self, content: Iterable[bytes], reference: Reference | None, changes: Sequence[str],
-                message: str) -> Image:
+                message: str, platform: object = None) -> Image:
         self.imported = b"".join(content)
         made = image(reference.familiar() if reference else "")
         self._all |= dict.fromkeys(made.names, made)
         return made
 
+    def push(self, reference: Reference, platform: str | None, auth: str, tell: Tell) -> None:
+        self.pushed = (str(reference), platform, auth)
+        tell(f"The push refers to repository [{reference.name}]")
+        self.resolve(reference.with_default_tag().familiar())
+        tell("Pushing", "abc", 1, 2)
+        tell("Pushed", "abc")
+        tell(f"{reference.tag}: digest: {LAYER} size: 7")
+        tell("", aux={"Tag": reference.tag or "", "Digest": LAYER, "Size": 7})
+
+    def search(self, term: str, limit: int | None, auth: str) -> list[dict[str, object]]:
+        self.searched = (term, limit, auth)
+        return [{"name": f"{term}{stars}", "description": "a <b>", "star_count": stars, "is_official": stars > 5,
+                 "is_automated": False} for stars in (3, 9)]
+
+    def login(self, server: str, username: str, password: str, identity_token: str) -> str:
+        if password == "wrong":
+            raise Unauthorized(f'Get "https://{server}/v2/": unauthorized: incorrect username or password')
+        return "later" if server == "tokens.test" else ""
+
+    def import_from(self, url: str, reference: Reference | None, changes: Sequence[str], message: str,
+                    platform: object, tell: Tell) -> None:
+        tell(f"Downloading from {url}")
+
+    def save(self, names: Sequence[str], platforms: Sequence[object]) -> Iterator[bytes]:
+        for name in names:
+            self.resolve(name)
+        yield b"archive of "
+        yield f"{' '.join(names)} {' '.join(map(str, platforms))}".encode()
+
+    def load(self, archive: Iterable[bytes], platforms: Sequence[object]) -> Iterator[Progress | str]:
+        first = next(iter(archive), b"")
+        if first.startswith(b"junk"):
+            raise InvalidParameter("junk")
+        self.imported = first + b"".join(archive)
+        if not self.imported:
+            raise InvalidParameter("not an archive")
+        yield Progress("abc", "Loading layer", 5, 5)
+        yield "Loaded image: box:latest"
+        if self.imported == b"half":
+            raise PydockerError("disk full")
+
     def list(self) -> list[Image]:
         return [*self._all.values()]
+
+
+class Volumes:
+    """Names, and nothing in them."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Volume] = {}
+        self.used: dict[str, list[str]] = {}
+        self.imported: dict[str, bytes] = {}
+
+    def get(self, name: str) -> Volume:
+        if name not in self._all:
+            raise NotFound(f"get {name}: no such volume")
+        return self._all[name]
+
+    def users(self) -> dict[str, list[str]]:
+        return self.used
+
+    def create(self, name: str, driver: str, options: Mapping[str, str], labels: Mapping[str, str]
+               ) -> tuple[str, Volume]:
+        name = name or "f" * 64
+        return name, self._all.setdefault(name, Volume(created=1e9, options=dict(options), labels=dict(labels)))
+
+    def remove(self, name: str, *, force: bool = False) -> None:
+        if not (force and name not in self._all):
+            self.get(name)
+            del self._all[name]
+
+    def prune(self, wanted: Callable[[str, Volume], bool]) -> tuple[list[str], int]:
+        going = [name for name, found in self._all.items() if name not in self.used and wanted(name, found)]
+        self._all = {name: found for name, found in self._all.items() if name not in going}
+        return going, 7 * len(going)
+
+    def rename(self, old: str, new: str) -> None:
+        self._all[new] = self._all.pop(old)
+
+    def clone(self, source: str, name: str) -> None:
+        self._all[name] = self.get(source)
+
+    def export(self, name: str) -> Iterator[bytes]:
+        self.get(name)
+        return iter([b"archive of ", name.encode()])
+
+    def import_(self, name: str, content: Iterable[bytes], labels: Mapping[str, str]) -> None:
+        self.imported[name] = b"".join(content)
+        self.create(name, "", {}, labels)
+
+    def list(self) -> list[tuple[str, Volume]]:
+        return sorted(self._all.items())
 
 
 class Engine:
@@ -289,9 +425,36 @@ class Engine:
         self.paths = Paths(root / "data", root / "run")
         self.images = Images(image())
         self.containers = Containers(self.images)
+        self.volumes = Volumes()
+        self.networks = Networks(root)
+        self.connections = Connections(self.networks)
 
     def facts(self) -> Facts:
-        return Facts(id="id", version="0", python="Python", root=str(self.paths.data))
+        return Facts(id="id", version="0", python="Python", root=str(self.paths.data),
+                     security=("name=seccomp,profile=builtin",))
+
+    def usage(self, kinds: Collection[str]) -> Usage:
+        images = self.images.usage() if "image" in kinds else []
+        return Usage(images=tuple(images), layers=sum(one.size.total for one in images), containers=tuple(
+            ContainerUsage(container=one, size=9, image=4_000_000)
+            for one in self.containers.list(all=True) if "container" in kinds), volumes=tuple(
+            VolumeUsage(name=name, volume=volume, size=7, containers=len(self.volumes.used.get(name, ())))
+            for name, volume in self.volumes.list() if "volume" in kinds))
+
+    def written(self, container: Container) -> ContainerUsage:
+        return ContainerUsage(container=container, size=9, image=4_000_000)
+
+    def prune_containers(self, wanted: Callable[[Container], bool]) -> tuple[list[str], int]:
+        going = [one for one in self.containers.list(all=True) if not one.state.running and wanted(one)]
+        for one in going:
+            self.containers.remove(one.record.id)
+        return [one.record.id for one in going], 9 * len(going)
+
+    def check(self, told: Callable[[Verdict], None], tell: Callable[[str, int, int], None], *,
+              repair: bool) -> Summary:
+        tell("Verifying blobs", 1, 2)
+        told(Verdict(subject="blob x", problem="is bad", remedy="removed", mendable=True, mended=repair))
+        return Summary(images=1, blobs=2, problems=1, mended=int(repair))
 
     def resolve_image(self, name: str) -> Image:
         return self.images.resolve(name)

@@ -1,8 +1,9 @@
 """The real docker clients, and docker-py, against the server: what they send is understood, what they get they show."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import docker as docker_py
 import pytest
@@ -109,15 +110,65 @@ def test_import(docker: Docker, running: Running) -> None:
     assert running.engine.images.imported == b"an archive"
 
 
+def test_import_from_a_url_is_the_servers_work(docker: Docker) -> None:
+    assert docker("import", "http://files.example/root.tar").out == "Downloading from http://files.example/root.tar\n"
+
+
+def test_save(docker: Docker) -> None:
+    assert docker("save", "busybox").out == "archive of busybox "
+    assert docker("save", "busybox", "busybox:latest").out == "archive of busybox busybox:latest "
+    assert "No such image: nothing:latest" in docker("save", "nothing").err
+
+
+def test_load(docker: Docker, running: Running) -> None:
+    result = docker("load", input="an archive")
+    assert (result.code, result.out) == (0, "Loaded image: box:latest\n")
+    assert running.engine.images.imported == b"an archive"
+    broken = docker("load", input="half")
+    assert (broken.code, "disk full" in broken.err) == (1, True)
+    refused = docker("load", input="")
+    assert (refused.code, "not an archive" in refused.err) == (1, True)
+
+
+def test_an_answer_reaches_a_client_that_still_sends(docker: Docker, running: Running) -> None:
+    refused = docker("load", input="junk" * 5_000_000)
+    assert (refused.code, refused.err) == (1, "Error response from daemon: junk\n")
+    sent = []
+
+    def body() -> Iterator[bytes]:
+        for number in range(100_000):
+            sent.append(number)
+            yield b"junk" * 16384
+
+    client = running.client()
+    answer = client.request("POST", "/images/load", {"Host": "docker"}, body())
+    assert (answer.status, json.loads(answer.read())) == (400, {"message": "junk"})
+    assert len(sent) < 1000
+
+
+def test_a_platform_is_text_or_an_object(running: Running) -> None:
+    for text in ("linux/arm64", quote('{"os":"linux","architecture":"arm64"}')):
+        answer = running.call("GET", f"/images/get?names=busybox&platform={text}")
+        assert (answer.status, answer.content) == (200, b"archive of busybox linux/arm64")
+    for text in ("%7B", quote('{"os":1}'), "a/b/c/d"):
+        assert running.call("GET", f"/images/get?names=busybox&platform={text}").status == 400
+
+
 def test_inspect_of_nothing(docker: Docker) -> None:
     result = docker("inspect", "nothing")
     assert (result.code, result.out.strip()) == (1, "[]")
     assert "No such object: nothing" in result.err
 
 
+def test_how_it_confines(docker: Docker) -> None:
+    assert "seccomp\n   Profile: builtin" in docker("info").out
+    docker("create", "--name", "confined", "--security-opt", "apparmor=mine", "busybox")
+    assert docker("inspect", "-f", "{{.AppArmorProfile}}", "confined").out == "mine\n"
+
+
 def test_what_is_not_supported_is_said(docker: Docker) -> None:
-    result = docker("run", "-v", "/a:/b", "busybox", "echo")
-    assert (result.code, "HostConfig.Binds is not supported yet" in result.err) == (125, True)
+    result = docker("run", "--isolation", "hyperv", "busybox", "echo")
+    assert (result.code, "invalid isolation: \"hyperv\" - linux only supports 'default'" in result.err) == (125, True)
 
 
 def test_docker_py(sdk: docker_py.DockerClient) -> None:

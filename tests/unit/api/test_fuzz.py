@@ -70,7 +70,7 @@ KEYS = st.sampled_from(["name", "fromImage", "fromSrc", "tag", "repo", "h", "w",
                         "filters", "changes", "detachKeys"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(PATHS, st.dictionaries(KEYS, st.lists(st.text(), min_size=1, max_size=2)), JSON | st.dictionaries(
     st.sampled_from(["Image", "Cmd", "HostConfig", "Env", "Tty", "Detach"]), JSON))
 def test_no_body_and_no_query_reaches_a_traceback(

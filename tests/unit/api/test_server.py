@@ -20,7 +20,7 @@ from tests.unit.api.conftest import Running
 HOST = {"Host": "docker"}
 
 
-def until(condition: object, patience: float = 10.0) -> None:
+def until(condition: object, patience: float = 60.0) -> None:
     end = time.monotonic() + patience
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end
@@ -73,7 +73,7 @@ def test_a_client_that_hangs_up_ends_its_logs(running: Running) -> None:
     pieces = client.request("GET", f"/containers/{id}/logs?stdout=1&follow=1", HOST).pieces()
     assert next(pieces) == frame(STDOUT, b"said\n")
     client.close()
-    assert running.engine.containers.follower_left.wait(10)
+    assert running.engine.containers.follower_left.wait(60)
 
 
 def test_a_client_that_hangs_up_ends_its_pull(running: Running) -> None:
@@ -81,7 +81,15 @@ def test_a_client_that_hangs_up_ends_its_pull(running: Running) -> None:
     pieces = client.request("POST", "/images/create?fromImage=endless&tag=1", HOST).pieces()
     next(pieces)
     client.close()
-    assert running.engine.images.abandoned.wait(10)
+    assert running.engine.images.abandoned.wait(60)
+
+
+def test_keys_that_are_none_are_told_before_the_connection_is_handed_over(running: Running) -> None:
+    id = running.call("POST", "/containers/create", {"Image": "busybox", "Cmd": ["echo", "x"]}).json["Id"]
+    for path, body in ((f"/containers/{id}/attach?stream=1&stdout=1&detachKeys=nonsense", None),
+                       (f"/containers/{id}/exec", {"Cmd": ["x"], "DetachKeys": "nonsense"})):
+        answer = running.call("POST", path, body)
+        assert (answer.status, answer.json["message"]) == (400, "invalid detach keys: unknown character: 'nonsense'")
 
 
 def test_many_attached_clients_leave_nothing_behind(running: Running) -> None:
@@ -183,7 +191,7 @@ def test_an_idle_server_leaves_and_takes_its_socket_along(tmp_path: Path) -> Non
     thread.join(1.0)
     assert thread.is_alive()  # an open connection keeps it
     connected.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert not path.exists()
 

@@ -8,8 +8,9 @@ import pytest
 from runtime import cgroups
 from runtime.cgroups import Cgroup, Hierarchy, Layout
 from runtime.cgroups.busctl import SetProperties, StartScope, change_words, reset_words, start_words, stop_words
+from runtime.cgroups.properties import INFINITY, Property, annotated
 from runtime.cgroups.steps import AdoptCgroup
-from runtime.cgroups.systemd import INFINITY, Property, Unit, annotated, devices, expanded, limits, properties, unit
+from runtime.cgroups.systemd import Unit, devices, expanded, limits, properties, unit
 from runtime.errors import InvalidSpec
 from runtime.spec.resources import LinuxMemory, LinuxPids, LinuxResources
 

@@ -1,16 +1,8 @@
 """A pull as a person sees it: plain lines in a file, lines rewritten in place on a terminal, credentials on the way."""
 
 import base64
-import contextlib
 import json
-import os
-from collections.abc import Iterator
 
-import pytest
-
-from pydocker.cli import pulling
-from pydocker.cli.errors import CommandError
-from pydocker.client.answers import ProgressDetail, Told
 from tests.unit.cli.conftest import CommandLine
 from tests.unit.client.conftest import answer
 
@@ -68,40 +60,3 @@ def test_what_docker_login_left_is_sent_to_its_registry_only(pydocker: CommandLi
     said = pydocker("pull", "alpine")
     assert said.code == 1
     assert "config.json: " in said.err
-
-
-@pytest.mark.parametrize(("detail", "drawn"), [
-    (None, ""), (ProgressDetail(0, 10), ""), (ProgressDetail(1500, 0), " 1.5kB"),
-    (ProgressDetail(5, 10), f"[{'=' * 25}>{' ' * 24}]       5B/10B"),
-    (ProgressDetail(10, 10), f"[{'=' * 50}]      10B/10B"),
-    (ProgressDetail(20, 10), f"[{'=' * 50}]      20B/10B"),
-])
-def test_bars(detail: ProgressDetail | None, drawn: str) -> None:
-    assert pulling.bar(detail).strip() == drawn.strip()
-
-
-def read_to_end(terminal: int) -> Iterator[str]:
-    """What was written to a pty, whose other side is closed: the kernel passes it on in pieces, then fails with EIO."""
-    with contextlib.suppress(OSError):
-        while piece := os.read(terminal, 10000):
-            yield piece.decode()
-
-
-def test_a_terminals_lines_are_rewritten_in_place() -> None:
-    ours, theirs = os.openpty()
-    lines = [Told(id="aa", status="Waiting"), Told(id="bb", status="Waiting"), Told(status="Digest: x"),
-             Told(id="aa", status="Downloading", detail=ProgressDetail(5, 10))]
-    pulling.show(iter(lines), theirs)
-    os.close(theirs)
-    text = "".join(read_to_end(ours))
-    os.close(ours)
-    assert text.startswith("aa: Waiting\r\nbb: Waiting\r\nDigest: x\r\n\x1b[3A\x1b[2K\raa: Downloading [====")
-    assert text.endswith("\r\x1b[3B")
-
-
-def test_an_error_is_raised_from_a_terminal_too() -> None:
-    ours, theirs = os.openpty()
-    with pytest.raises(CommandError, match="no space"):
-        pulling.show(iter([Told(error="no space")]), theirs)
-    os.close(ours)
-    os.close(theirs)

@@ -41,8 +41,19 @@ PLAIN = {"Image": "x", "AttachStdin": False, "AttachStdout": True, "AttachStderr
     ("--cap-add A --cap-add B --cap-drop ALL x", {"HostConfig": {"CapAdd": ["A", "B"], "CapDrop": ["ALL"]}}),
     ("--ulimit nofile=1:2 x", {"HostConfig": {"Ulimits": [{"Name": "nofile", "Soft": 1, "Hard": 2}]}}),
     ("--ulimit core=-1 x", {"HostConfig": {"Ulimits": [{"Name": "core", "Soft": -1, "Hard": -1}]}}),
-    ("--sysctl a.b=1 --log-opt max-size=1m x",
-     {"HostConfig": {"Sysctls": {"a.b": "1"}, "LogConfig": {"Config": {"max-size": "1m"}}}}),
+    ("--sysctl net.b=1 --log-opt max-size=1m x",
+     {"HostConfig": {"Sysctls": {"net.b": "1"}, "LogConfig": {"Config": {"max-size": "1m"}}}}),
+    ("--volumes-from a:ro --volumes-from b --volume-driver c -v de:/e -v /f x", {
+        "Volumes": {"/f": {}},
+        "HostConfig": {"VolumesFrom": ["a:ro", "b"], "VolumeDriver": "c", "Binds": ["de:/e"]}}),
+    ("--mount type=volume,src=a,dst=/b,ro,volume-nocopy,volume-subpath=c,volume-driver=d,volume-opt=e=f=g,"
+     "volume-label=h=i,consistency=cached x", {"HostConfig": {"Mounts": [{
+         "Type": "volume", "Source": "a", "Target": "/b", "ReadOnly": True, "Consistency": "cached", "VolumeOptions": {
+             "NoCopy": True, "Subpath": "c", "Labels": {"h": "i"},
+             "DriverConfig": {"Name": "d", "Options": {"e": "f=g"}}}}]}}),
+    ("--mount type=image,src=a,dst=/b,image-subpath=c --mount type=bind,src=/a,dst=/c,idmap x", {"HostConfig": {
+        "Mounts": [{"Type": "image", "Source": "a", "Target": "/b", "ImageOptions": {"Subpath": "c"}},
+                   {"Type": "bind", "Source": "/a", "Target": "/c", "BindOptions": {"Idmap": True}}]}}),
     ("--oom-score-adj 0 --pids-limit -1 --read-only x",
      {"HostConfig": {"OomScoreAdj": 0, "PidsLimit": -1, "ReadonlyRootfs": True}}),
 ])
@@ -101,6 +112,17 @@ def test_the_cidfile(pydocker: CommandLine) -> None:
 UPPER = "invalid reference format: repository name (library/Busybox) must be lowercase"
 
 
+@pytest.mark.parametrize(("text", "more"), [
+    ("all", {"Count": -1}), ("2", {"Count": 2}), ("count=1,driver=x", {"Count": 1, "Driver": "x"}),
+    ('"device=0,1",capabilities=compute', {"DeviceIDs": ["0", "1"], "Capabilities": [["compute", "gpu"]]}),
+    ("driver=d,\"options=a=b,c=d\"", {"Count": 1, "Driver": "d", "Options": {"a": "b", "c": "d"}}),
+])
+def test_gpus_are_asked_for_as_docker_does(pydocker: CommandLine, text: str, more: dict[str, object]) -> None:
+    plain = {"Driver": "", "Count": 0, "DeviceIDs": None, "Capabilities": [["gpu"]], "Options": {}}
+    assert request(pydocker, "--gpus", text, "x") == PLAIN | {
+        "Image": "x", "HostConfig": {"DeviceRequests": [plain | more]}}
+
+
 @pytest.mark.parametrize(("line", "code", "err"), [
     ("run Busybox", 125, f"pydocker: {UPPER}"), ("create Busybox", 1, UPPER),
     ("run --pull x b", 125, "pydocker: invalid pull option: 'x': must be one of \"always\", \"missing\" or \"never\""),
@@ -111,3 +133,89 @@ def test_conflicts_before_the_server_is_asked(pydocker: CommandLine, line: str, 
     said = pydocker(*line.split())
     assert (said.code, said.err.split("\n")[0]) == (code, err)
     assert pydocker.server.requests == []
+
+
+@pytest.mark.parametrize(("flag", "text", "err"), [
+    ("-v", "", "invalid empty volume spec"), ("-v", ":/x", "invalid spec: :/x: empty section between colons"),
+    ("-v", "/x:", "invalid spec: /x:: empty section between colons"),
+    ("-v", "/etc:/x:", "invalid spec: /etc:/x:: empty section between colons"),
+    ("-v", "/a:/b:/c:/d", "invalid spec: /a:/b:/c:/d: too many colons"),
+    ("-v", "one:/a:ro:rw", "invalid spec: one:/a:ro:rw: too many colons"),
+    ("--device", "", "bad format for path: "), ("--device", ":", "bad format for path: :"),
+    ("--device", "/dev/null:/dev/x:rw:m", "bad format for path: /dev/null:/dev/x:rw:m"),
+    ("--device", "null", "null is not an absolute path"), ("--device", "/dev/null:x", "x is not an absolute path"),
+    ("--device", "/dev/null:/dev/x:", "bad mode specified: "),
+    ("--device", "/dev/a:/dev/x:rr", "bad mode specified: rr"),
+    ("--mac-address", "nonsense", "nonsense is not a valid mac address"),
+    ("--mac-address", "02:00:00:00:00", "02:00:00:00:00 is not a valid mac address"),
+    ("--health-interval", "-1s", "--health-interval cannot be negative"),
+    ("--env-file", "", "open : no such file or directory"),
+    ("--platform", "nonsense",
+     'error parsing specified platform: "nonsense": unknown operating system or architecture: invalid argument'),
+])
+def test_dockers_words_for_what_is_wrong_behind_a_flag(pydocker: CommandLine, flag: str, text: str, err: str) -> None:
+    said = pydocker("run", flag, text, "x")
+    assert (said.code, said.err) == (125, f"pydocker: {err}\n\nRun 'pydocker run --help' for more information\n")
+    assert pydocker.server.requests == []
+
+
+@pytest.mark.parametrize(("flag", "text", "err"), [
+    ("--device-read-bps", "/dev/null:x", "invalid rate for device: /dev/null:x. The correct format is "
+     "<device-path>:<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"),
+    ("--device-write-iops", "/dev/null:-1", "invalid rate for device: /dev/null:-1. The correct format is "
+     "<device-path>:<number>. Number must be a positive integer"),
+    ("--blkio-weight-device", "/dev/null:5", "invalid weight for device: /dev/null:5"),
+    ("--ulimit", "nofile=1:2:3", "too many limit value arguments - 1:2:3, can only have up to two, `soft[:hard]`"),
+    ("--health-timeout", "-x", 'time: invalid duration "-x"'), ("--mount", "", "EOF"),
+    ("--blkio-weight", "x", 'strconv.ParseUint: parsing "x": invalid syntax'),
+    ("--blkio-weight", "65536", 'strconv.ParseUint: parsing "65536": value out of range'),
+])
+def test_dockers_words_for_what_no_flag_takes(pydocker: CommandLine, flag: str, text: str, err: str) -> None:
+    said = pydocker("run", flag, text, "x")
+    assert (said.code, said.err.split("\n")[0]) == (125, f'invalid argument "{text}" for "{flag}" flag: {err}')
+    assert pydocker.server.requests == []
+
+
+@pytest.mark.parametrize(("flags", "sent"), [
+    ("-v a:/b", {"Volumes": {"a:/b": {}}}),  # Windows' path, as Docker's client has it: the server refuses it
+    ("-v :", {"Volumes": {":": {}}}), ("-v ./a:/b:foo", {"HostConfig": {"Binds": ["HERE/a:/b:foo"]}}),
+    ("-v a:/b:/c:ro", {"HostConfig": {"Binds": ["a:/b:/c:ro"]}}),
+    ("--device relative:/dev/x:rw", {"HostConfig": {"Devices": [
+        {"PathOnHost": "relative", "PathInContainer": "/dev/x", "CgroupPermissions": "rw"}]}}),
+    ("--device /dev/a:m --device v.com/class=name", {"HostConfig": {
+        "Devices": [{"PathOnHost": "/dev/a", "PathInContainer": "/dev/a", "CgroupPermissions": "m"}],
+        "DeviceRequests": [{"Driver": "cdi", "DeviceIDs": ["v.com/class=name"]}]}}),
+    ("--tmpfs=", {"HostConfig": {"Tmpfs": {"": ""}}}), ("--isolation hyperv", {"HostConfig": {"Isolation": "hyperv"}}),
+])
+def test_what_is_left_to_the_server(pydocker: CommandLine, flags: str, sent: dict[str, object]) -> None:
+    text = json.dumps(sent).replace("HERE", str(pydocker.directory))
+    assert request(pydocker, *flags.split(), "x") == PLAIN | {"Image": "x"} | json.loads(text)
+
+
+@pytest.mark.parametrize(("argv", "code"), [
+    (("create", "x", "\udcff"), 1), (("run", "-e", "A=\udcff", "x"), 125), (("ps", "--filter", "name=\udcff"), 1),
+    (("login", "-u", "me", "--password-stdin", "r.test"), 1),
+])
+def test_bytes_that_are_no_text_are_one_line(pydocker: CommandLine, argv: tuple[str, ...], code: int) -> None:
+    said = pydocker(*argv, stdin=b"secret\xff\n")
+    assert said.code == code
+    assert "a value is not valid UTF-8, and cannot be sent to the server" in said.err.splitlines()[0]
+    assert "secret" not in said.err
+    assert pydocker.server.requests == []
+
+
+def test_a_mount_in_two_lines(pydocker: CommandLine) -> None:
+    said = pydocker("create", "--mount", "type=bind,source=/a\n,target=/b", "x")
+    assert said.code == 125
+    assert 'for "--mount" flag: parse error: new-line character seen in unquoted field' in said.err
+
+
+@pytest.mark.parametrize(("line", "code", "words"), [
+    ("stop -t x it", 125,
+     'invalid argument "x" for "-t, --timeout" flag: strconv.ParseInt: parsing "x": invalid syntax'),
+    ("events --since x", 1, 'failed to parse value as time or duration: "x"'),
+    ("cp", 1, "\n\tpydocker cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH\n"),
+])
+def test_dockers_words_of_other_commands(pydocker: CommandLine, line: str, code: int, words: str) -> None:
+    said = pydocker(*line.split())
+    assert (said.code, said.err.startswith(words) or (line == "cp" and words in said.err)) == (code, True), said.err

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pydocker.config import Config as EngineConfig
-from pydocker.containers import bundle, create, logsettings, names, security, signals, validate
+from pydocker.containers import bundle, create, names, presets, security, signals, validate
 from pydocker.errors import InvalidParameter, NotFound, NotSupported
-from pydocker.model.container import Config, ContainerId, HostConfig, LogConfig, Record, Ulimit
+from pydocker.model.container import Config, ContainerId, HostConfig, Record, Ulimit
 from pydocker.model.digest import Digest
 from pydocker.model.image import Descriptor, Image, ImageConfig, ImageDefaults, RootFS
 from runtime.linux.capabilities import NAMES
@@ -78,6 +79,7 @@ def test_the_hosts_network_and_privileges() -> None:
     assert NamespaceType.NETWORK not in {one.type for one in made.linux.namespaces}
     assert made.process.capabilities.bounding == NAMES
     assert made.linux.masked_paths == ()
+    assert made.linux.seccomp is None and spec().linux.seccomp is not None  # type: ignore[union-attr]
     assert all("ro" not in mount.options for mount in made.mounts)
 
 
@@ -101,11 +103,13 @@ def test_capabilities(add: tuple[str, ...], drop: tuple[str, ...], expected: set
 
 def test_security_options() -> None:
     assert security.parse(("no-new-privileges:true", "systempaths=unconfined")) == security.SecurityOptions(True, True)
-    assert security.parse(("seccomp=unconfined", "apparmor:unconfined", "label=disable")) == security.SecurityOptions()
+    assert security.parse(("seccomp=unconfined", "apparmor:mine", "label=disable", "writable-cgroups=true")) == (
+        security.SecurityOptions(writable_cgroups=True, seccomp="unconfined", apparmor="mine"))
     with pytest.raises(NotSupported):
-        security.parse(("seccomp=/profile.json",))
-    with pytest.raises(InvalidParameter):
-        security.parse(("nonsense",))
+        security.parse(("label=type:x",))
+    for wrong in ("nonsense", "seccomp=/a.json", "seccomp=", 'seccomp={"defaultAction": 1}', "no-new-privileges=x"):
+        with pytest.raises(InvalidParameter):
+            security.parse((wrong,))
 
 
 @pytest.mark.parametrize("name", ["kernel.core_pattern", "vm.swappiness", "net/../x", "fs.mqueue.a/b", "net.a..b"])
@@ -134,7 +138,7 @@ def test_sysctls_of_the_container() -> None:
     (HostConfig(cpuset_cpus="1-0"), "Requested CPUs are not available"),
     (HostConfig(cpuset_mems="0-7000"), "Requested memory nodes are not available - requested 0-7000, available: 0"),
     (HostConfig(cpuset_cpus="1-"), "for cpuset cpus"), (HostConfig(cpuset_mems="1-9999999999"), "for cpuset mems"),
-    (HostConfig(oom_score_adj=1001), "[-1000, 1000]"), (HostConfig(network_mode="bridge"), "bridge"),
+    (HostConfig(oom_score_adj=1001), "[-1000, 1000]"),
     (HostConfig(ulimits=(Ulimit("nofile", 2, 1),)), "ulimit soft limit"),
 ])
 def test_what_cannot_be(host: HostConfig, words: str) -> None:
@@ -158,11 +162,18 @@ IMAGE = ImageDefaults(entrypoint=("/entry",), cmd=("a",), env=("A=1", "B=2", "HO
 
 
 def test_the_image_fills_what_was_left_open() -> None:
-    merged = create.with_image(Config(env=("A=9",), labels={"y": "3"}), IMAGE)
+    merged = presets.with_image(Config(env=("A=9",), labels={"y": "3"}), IMAGE)
     assert (merged.entrypoint, merged.cmd, merged.user) == (("/entry",), ("a",), "web")
     assert merged.env == ("B=2", "A=9")
     assert merged.labels == {"x": "1", "y": "3"}
     assert (merged.working_dir, merged.stop_signal) == ("/app", "SIGINT")
+
+
+def test_what_is_committed_is_the_container_s_where_nothing_else_was_asked() -> None:
+    container = presets.of(presets.with_image(Config(env=("A=9",)), IMAGE))
+    assert presets.merged(ImageDefaults(), container) == container
+    merged = presets.merged(ImageDefaults(labels={"y": "3"}, env=("B=4",)), container)
+    assert merged == replace(container, labels={"x": "1", "y": "3"}, env=("A=9", "B=4"))
 
 
 @pytest.mark.parametrize(("asked", "argv"), [
@@ -171,7 +182,7 @@ def test_the_image_fills_what_was_left_open() -> None:
     (Config(), ("/entry", "a")),
 ])
 def test_entry_points_and_commands(asked: Config, argv: tuple[str, ...]) -> None:
-    merged = create.with_image(asked, IMAGE)
+    merged = presets.with_image(asked, IMAGE)
     assert (*(merged.entrypoint or ()), *(merged.cmd or ())) == argv
 
 
@@ -182,7 +193,8 @@ def image(defaults: ImageDefaults) -> Image:
 
 def test_nothing_to_run_and_another_platform() -> None:
     def decide(platform: str | None) -> Record:
-        return create.decide(ID, "x", image(ImageDefaults()), EngineConfig(), Config(image="x"), HostConfig(), platform)
+        return create.decide(ID, "x", image(ImageDefaults()), EngineConfig(), Config(image="x"), HostConfig(), platform,
+                             {})
 
     with pytest.raises(InvalidParameter, match="no command specified"):
         decide(None)
@@ -210,16 +222,5 @@ def test_signals(text: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "65", "999999999", "NOPE", "_DFL", "RTMAX+1", "-9", "٩"])
 def test_signals_that_are_none(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="invalid signal"):
+    with pytest.raises(InvalidParameter, match=r"invalid signal|the linux daemon does not support signal 65"):
         signals.number(text)
-
-
-def test_log_options() -> None:
-    found = logsettings.settings(LogConfig(config={"max-size": "1.5k", "max-file": "7"}), Path("/d"), "id")
-    assert (found.path, found.max_size, found.files) == ("/d/id-json.log", 1500, 7)
-    assert logsettings.settings(LogConfig(type="none"), Path("/d"), "id").path == ""
-    for name, value in (("max-size", "x"), ("max-size", "0"), ("max-file", "0"), ("max-file", "\u0661"), ("x", "y")):
-        with pytest.raises(InvalidParameter):
-            logsettings.settings(LogConfig(config={name: value}), Path("/d"), "id")
-    with pytest.raises(InvalidParameter, match="no log driver named"):
-        logsettings.settings(LogConfig(type="syslog"), Path("/d"), "id")

@@ -17,8 +17,8 @@ def test_what_is_new_is_named_with_its_kind() -> None:
 
 
 def test_a_lost_mount_is_a_leak_and_an_ended_process_is_none() -> None:
-    before = EMPTY | {"mount": frozenset({"/m"}), "process": frozenset({"7 sleep"})}
-    assert leaks.differences(before, EMPTY) == ["mount lost: /m"]
+    before = EMPTY | {"mount": frozenset({"/ (ext4)", "/nowhere (ext4)"}), "process": frozenset({"7 sleep"})}
+    assert leaks.differences(before, EMPTY) == ["mount lost: / (ext4)"]  # the other one's place is gone, too
 
 
 def test_an_unpacked_layer_is_one_name(tmp_path: Path) -> None:

@@ -98,7 +98,12 @@ def test_malformed_records(content: bytes) -> None:
         pax.records(content)
 
 
-@given(strategies.dictionaries(strategies.binary(min_size=1).filter(lambda key: b"=" not in key), strategies.binary()))
+def plain(key: bytes) -> bool:
+    """Not one of the pair that stands for a sparse map. (hypothesis finds such words in the source.)"""
+    return b"=" not in key and not key.startswith(b"GNU.sparse.")
+
+
+@given(strategies.dictionaries(strategies.binary(min_size=1).filter(plain), strategies.binary()))
 def test_records_round_trip(records: dict[bytes, bytes]) -> None:
     def record(key: bytes, value: bytes) -> bytes:
         rest = len(key) + len(value) + 3
@@ -116,7 +121,9 @@ def test_rubbish_is_refused_not_crashed_on(data: bytes, size: int) -> None:
 
 @given(strategies.data())
 def test_a_damaged_archive_is_read_or_refused(data: strategies.DataObject) -> None:
-    whole = bytearray(made(info("a" * 120, size=10, pax_headers={"SCHILY.xattr.user.x": "y"}), info("b", size=600)))
+    holes = {"GNU.sparse.map": "0,5,1000,595", "GNU.sparse.size": "2000"}
+    whole = bytearray(made(info("a" * 120, size=10, pax_headers={"SCHILY.xattr.user.x": "y"}), info("b", size=600),
+                           info("c", size=600, pax_headers=holes)))
     for _ in range(data.draw(strategies.integers(1, 5))):
         whole[data.draw(strategies.integers(0, len(whole) - 1))] = data.draw(strategies.integers(0, 255))
     with contextlib.suppress(ArchiveError):

@@ -35,12 +35,29 @@ def test_spellings(text: str, same: str) -> None:
     assert str(platform.parse(text)) == same
 
 
-@pytest.mark.parametrize("text", [
-    "", "/", "linux/", "a/b/c/d", "linux/amd 64", "linux/../x", "\n", "linux/" + "x" * 100,
+OF_SYSTEMS = r'OSAndVersion specifier component must match "^([A-Za-z0-9_-]+)(?:\\(([A-Za-z0-9_.-]*)\\))?$"'
+OF_OTHERS = 'platform specifier component must match "^[A-Za-z0-9_.-]+$"'
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("", f'"" is an invalid OS component of "": {OF_SYSTEMS}'),
+    ("/", f'"" is an invalid OS component of "/": {OF_SYSTEMS}'),
+    ("\n", rf'"\n" is an invalid OS component of "\n": {OF_SYSTEMS}'),
+    ("linux/", f'"" is an invalid component of "linux/": {OF_OTHERS}'),
+    ("linux/amd 64", f'"amd 64" is an invalid component of "linux/amd 64": {OF_OTHERS}'),
+    ("a/b/c/d", '"a/b/c/d": cannot parse platform specifier'),
+    ("linux(6.1)/amd64", '"linux(6.1)/amd64": versions of operating systems are for Windows'),
 ])
-def test_no_platform(text: str) -> None:
-    with pytest.raises(InvalidParameter, match="platform specifier"):
+def test_no_platform(text: str, words: str) -> None:
+    with pytest.raises(InvalidParameter) as refused:
         platform.parse(text)
+    assert str(refused.value) == f"{words}: invalid argument"
+
+
+def test_a_strangers_platform_is_not_repeated_at_length() -> None:
+    with pytest.raises(InvalidParameter) as refused:
+        platform.parse("linux/" + "x/" * 10_000)
+    assert len(str(refused.value)) < 500
 
 
 def test_an_unknown_word_alone() -> None:
@@ -60,13 +77,17 @@ def test_the_best_that_runs_here(wanted: str, offered: list[str], chosen: str) -
     assert platform.choose([entry(one) for one in offered], platform.parse(wanted)).digest == chosen
 
 
-@pytest.mark.parametrize("offered", [
-    [], ["linux/s390x"], ["linux/amd64/v2"], ["windows/amd64"], ["unknown/unknown"], [None, None],
+@pytest.mark.parametrize(("offered", "listed"), [
+    ([], ""), (["linux/s390x"], ": there are linux/s390x"), (["linux/amd64/v2"], ": there are linux/amd64/v2"),
+    (["windows/amd64", "linux/arm/v7", "linux/arm"], ": there are windows/amd64, linux/arm"),
+    (["unknown/unknown"], ""), ([None, None], ""),
+    ([f"linux/{number}" for number in range(40)],
+     f": there are {', '.join(f'linux/{number}' for number in range(30))} and 10 more"),
 ])
-def test_nothing_that_runs_here(offered: list[str | None]) -> None:
+def test_nothing_that_runs_here(offered: list[str | None], listed: str) -> None:
     with pytest.raises(NotFound) as missing:
         platform.choose([entry(one) for one in offered], platform.parse("linux/amd64"))
-    assert str(missing.value) == "no matching manifest for linux/amd64 in the manifest list entries"
+    assert str(missing.value) == f"no matching manifest for linux/amd64 in the manifest list entries{listed}"
 
 
 def test_attestations_are_no_images() -> None:

@@ -1,6 +1,7 @@
 """Small parts of a monitor: detach keys, backlogs, deletion, messages, the words of runtimes."""
 
 import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.execs import exit_code, process_for
 from pydocker.monitor.launch import LOCK
 from pydocker.monitor.ociruntime import exit_code as code_for
+from pydocker.monitor.streams import pipes
 from runtime.linux.capabilities import NAMES
 from runtime.spec import Process
 
@@ -87,6 +89,27 @@ def test_a_deep_tree_with_links_is_deleted(tmp_path: Path) -> None:
     assert not top.exists()
     assert (canary / "file").read_text() == "x"
     remains.delete_tree(top)  # a second time is fine
+
+
+def test_two_delete_the_same_tree(tmp_path: Path) -> None:
+    """Who removes a volume, and a server that starts and sweeps. Each moves up what the other has not seen yet."""
+    def delete(errors: list[OSError], both: threading.Barrier, top: Path) -> None:
+        both.wait()
+        try:
+            remains.delete_tree(top)
+        except OSError as error:
+            errors.append(error)
+
+    for number in range(20):
+        top, errors, both = tmp_path / f"{number}", list[OSError](), threading.Barrier(2)
+        for outer in range(36):
+            (top / f"{outer % 6}/{outer}/x/y").mkdir(parents=True)
+        two = [threading.Thread(target=delete, args=(errors, both, top)) for _ in range(2)]
+        for one in two:
+            one.start()
+        for one in two:
+            one.join()
+        assert errors == [] and not top.exists()
 
 
 def test_who_begins_anew_keeps_what_he_makes(tmp_path: Path) -> None:
@@ -188,3 +211,22 @@ def test_the_process_of_a_session() -> None:
     assert process.capabilities is not None
     assert process.capabilities.bounding == NAMES
     assert process_for(container, ExecConfig(cmd=("id",), working_dir="/srv")).cwd == "/srv"
+
+
+@pytest.mark.parametrize("room", [1, 3, 5])
+def test_pipes_that_cannot_be_made_leave_none_behind(room: int) -> None:
+    """EMFILE at the first, the second, the third of them."""
+    before = os.listdir("/proc/self/fd")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    filling = [os.open(os.devnull, os.O_RDONLY)]
+    while filling[-1] < max(map(int, before)):  # no gap below the limit
+        filling.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (filling[-1] + 1 + room, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            pipes(stdin=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in filling:
+            os.close(fd)
+    assert os.listdir("/proc/self/fd") == before

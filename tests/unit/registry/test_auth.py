@@ -8,7 +8,7 @@ import pytest
 
 from pydocker.errors import Unauthorized, Unavailable
 from pydocker.registry import hosts
-from pydocker.registry.auth import Gate
+from pydocker.registry.auth import Gate, Key
 from pydocker.registry.credentials import Credentials
 from pydocker.registry.message import Request
 
@@ -26,16 +26,32 @@ class Said:
     body: bytes = b""
     request: Request = ASKED
     reason: str = ""
+    closed: bool = False
 
     def pieces(self) -> Iterator[bytes]:
         yield self.body
 
     def close(self) -> None:
-        """There is no connection."""
+        self.closed = True
+
+
+def test_a_refusal_holds_no_connection_while_the_token_server_is_asked() -> None:
+    flow, refusal = gate().flow(ASKED), Said(401, BEARER)
+    next(flow)
+    assert flow.send(refusal).url.startswith("https://auth.test/token?")
+    assert refusal.closed
+
+
+def test_a_refusal_that_cannot_be_answered_holds_none_either() -> None:
+    flow, refusal = gate().flow(ASKED), Said(401, BASIC)
+    next(flow)
+    with pytest.raises(Unauthorized):
+        flow.send(refusal)
+    assert refusal.closed
 
 
 def gate(credentials: Credentials | None = None) -> Gate:
-    return Gate(hosts.origin(ASKED.url), "repository:a/b:pull", credentials, "registry.test/a/b")
+    return Gate(hosts.origin(ASKED.url), Key(credentials, ("repository:a/b:pull",), "registry.test/a/b"))
 
 
 def dialogue(gate: Gate, *answers: Said, request: Request = ASKED) -> list[Request]:
@@ -75,12 +91,30 @@ def test_only_the_own_scope_is_asked_for() -> None:
 def test_a_token_for_a_password() -> None:
     made = dialogue(gate(Credentials("u", "p")), Said(401, BEARER), Said(200, body=b'{"access_token": "t"}'))
     assert authorizations(made) == [None, "Basic dTpw", "Bearer t"]
+    assert parse_qs(urlsplit(made[1].url).query)["account"] == ["u"]
+
+
+def test_several_scopes_for_a_mount() -> None:
+    scopes = ("repository:a/b:pull,push", "repository:c/d:pull")
+    opened = Gate(hosts.origin(ASKED.url), Key(Credentials(identity_token="i"), scopes, "x"))
+    made = dialogue(opened, Said(401, BEARER))
+    assert parse_qs(str(made[1].body))["scope"] == ["repository:a/b:pull,push repository:c/d:pull"]
+    opened = Gate(hosts.origin(ASKED.url), Key(None, scopes, "x"))
+    assert parse_qs(urlsplit(dialogue(opened, Said(401, BEARER))[1].url).query)["scope"] == list(scopes)
+
+
+def test_a_login_asks_for_a_refresh_token_and_for_no_scope() -> None:
+    opened = Gate(hosts.origin(ASKED.url), Key(Credentials("u", "p"), (), "registry.test", offline=True))
+    made = dialogue(opened, Said(401, BEARER), Said(200, body=b'{"token": "t", "refresh_token": "later"}'), Said(200))
+    assert parse_qs(urlsplit(made[1].url).query) == {
+        "service": ["s"], "account": ["u"], "offline_token": ["true"], "client_id": ["pydocker"]}
+    assert opened.refresh_token == "later"
 
 
 def test_a_token_for_a_refresh_token() -> None:
     made = dialogue(gate(Credentials(identity_token="i")), Said(401, BEARER), Said(200, body=b'{"token": "t"}'))
     assert (made[1].method, made[1].url) == ("POST", "https://auth.test/token")
-    assert parse_qs(made[1].body or "") == {
+    assert parse_qs(str(made[1].body)) == {
         "grant_type": ["refresh_token"], "client_id": ["pydocker"], "refresh_token": ["i"], "service": ["s"],
         "scope": ["repository:a/b:pull"],
     }
@@ -120,7 +154,10 @@ def test_a_password_is_asked_for_and_there_is_none() -> None:
         dialogue(gate(), Said(401, BASIC))
 
 
-@pytest.mark.parametrize("realm", ["", "token", "file:///etc/passwd", "https://user@auth.test/", "https://[/"])
+@pytest.mark.parametrize("realm", [
+    "", "token", "file:///etc/passwd", "https://user@auth.test/", "https://[/",
+    "http://auth.test/token", "http://127.0.0.1:2375/containers",  # a registry in TLS, and passwords without it
+])
 def test_no_token_server(realm: str) -> None:
     with pytest.raises(Unavailable):
         dialogue(gate(), Said(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="s"'}))
@@ -133,6 +170,11 @@ def test_no_token_server(realm: str) -> None:
 def test_no_token(body: bytes) -> None:
     with pytest.raises(Unavailable):
         dialogue(gate(), Said(401, BEARER), Said(200, body=body))
+
+
+def test_a_token_server_sends_nobody_elsewhere() -> None:
+    with pytest.raises(Unavailable, match="307"):
+        dialogue(gate(Credentials("u", "p")), Said(401, BEARER), Said(307, {"Location": "https://evil.test/"}))
 
 
 @pytest.mark.parametrize(("status", "body", "words"), [

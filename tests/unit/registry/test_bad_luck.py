@@ -58,12 +58,12 @@ def near(stub: Stub, repository: Open) -> Repository:
 def test_nobody_there(repository: Open) -> None:
     address = f"127.0.0.1:{free_port()}"
     words = refused_manifest(repository(f"{address}/a/b", patience=Patience(first=60)))  # no second try, so no wait
-    assert words == f'Get "https://{address}/v2/": dial tcp {address}: connect: connection refused'
+    assert words == f'Get "https://{address}{MANIFEST_PATH}": dial tcp {address}: connect: connection refused'
 
 
 def test_no_such_host(repository: Open) -> None:
     words = refused_manifest(repository("registry.invalid/a/b", patience=Patience(first=60)))
-    assert words.startswith('Get "https://registry.invalid/v2/": ')
+    assert words.startswith('Get "https://registry.invalid/v2/a/b/manifests/1": ')
     assert words.endswith(": no such host")
 
 
@@ -74,7 +74,7 @@ def elsewhere(stub: Stub) -> str:
 
 def test_plain_http_is_refused_for_everybody_else(stub: Stub, repository: Open) -> None:
     words = refused_manifest(repository(f"{elsewhere(stub)}/a/b"))
-    assert words.startswith(f'Get "https://{elsewhere(stub)}/v2/": ')
+    assert words.startswith(f'Get "https://{elsewhere(stub)}/v2/a/b/manifests/1": ')
     assert not stub.seen
 
 
@@ -87,20 +87,19 @@ def test_plain_http_for_whom_the_administrator_called_insecure(stub: Stub, repos
 
 @pytest.mark.parametrize("raw", [b"hello\r\n\r\n", b"\x00" * 1000, b"HTTP/1.1 abc\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"])
 def test_garbage_instead_of_http(stub: Stub, near: Repository, raw: bytes) -> None:
-    stub.on("/v2/", Reply(raw=raw))
-    assert refused_manifest(near).startswith(f'Get "http://{stub.address}/v2/": malformed HTTP response "')
+    stub.on(MANIFEST_PATH, Reply(raw=raw))
+    assert refused_manifest(near).startswith(f'Get "http://{stub.address}{MANIFEST_PATH}": malformed HTTP response "')
 
 
 def test_a_web_page_instead_of_a_registry(stub: Stub, near: Repository) -> None:
     page = Reply(headers={"Content-Type": "text/html; charset=utf-8"}, body=b"<html>" * 1000)
-    stub.on("/v2/", page)
     stub.on(MANIFEST_PATH, page)
     words = refused_manifest(near, NotSupported)
     assert words == f'{stub.address}/a/b:1: unsupported manifest media type "text/html"'
 
 
 def test_no_registry_at_all(stub: Stub, near: Repository) -> None:
-    stub.on("/v2/", Reply(404, body=b"<html>"))
+    stub.on(MANIFEST_PATH, Reply(404, body=b"<html>"))
     assert "received unexpected HTTP status: 404 Not Found" in refused_manifest(near, NotFound)
 
 
@@ -196,7 +195,6 @@ def test_another_range_than_asked_for(stub: Stub, near: Repository, answered: st
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_busy_registry_is_asked_again(stub: Stub, near: Repository, status: int) -> None:
-    stub.on("/v2/", Reply(status), Reply(401), Reply(200))
     stub.on(PATH, Reply(status), Reply(status), Reply(body=CONTENT))
     assert fetched(near) == CONTENT
 
@@ -222,7 +220,8 @@ def test_a_limit_of_hours_is_told_at_once(stub: Stub, repository: Open) -> None:
     limit = b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit."}]}'
     stub.on(MANIFEST_PATH, Reply(429, {"Retry-After": "21600"}, limit))
     words = refused_manifest(repository(f"{stub.address}/a/b", patience=Patience()))
-    assert words == "toomanyrequests: You have reached your pull rate limit."
+    assert words == ("toomanyrequests: You have reached your pull rate limit. "
+                     "(the registry asks to come back in 6 hours)")
     assert stub.paths().count(MANIFEST_PATH) == 1
 
 

@@ -75,7 +75,7 @@ def test_tls_with_an_unknown_authority(tls_registry: Registry, repository: Open)
     with pytest.raises(Unavailable) as refused:
         pulled(repository(tls_registry.name("public/x")))
     assert str(refused.value).startswith(
-        f'Get "https://{tls_registry.address}/v2/": tls: failed to verify certificate: '
+        f'Get "https://{tls_registry.address}/v2/public/x/manifests/1": tls: failed to verify certificate: '
         "x509: certificate signed by unknown authority"
     )
 
@@ -105,7 +105,7 @@ def test_a_password(basic_registry: Registry, repository: Open, monkeypatch: pyt
     assert pulled(repository(basic_registry.name("private/x"), credentials=RIGHT))
     with pytest.raises(Unauthorized, match=r"/v2/private/x/manifests/1\": unauthorized: authentication required"):
         pulled(repository(basic_registry.name("private/x"), credentials=WRONG))
-    with pytest.raises(Unauthorized, match=r"/v2/\": no basic auth credentials"):
+    with pytest.raises(Unauthorized, match=r"/v2/private/x/manifests/1\": no basic auth credentials"):
         pulled(repository(basic_registry.name("private/x")))
 
 

@@ -40,15 +40,13 @@ def sent_credentials(stub: Stub) -> list[bool]:
 
 
 def test_credentials_stay_with_their_origin(stub: Stub, other: Stub, repository: Open) -> None:
-    stub.on("/v2/", BASIC)
-    stub.on(PATH, Reply(307, {"Location": f"{other.url}/blob?signature=1"}))
+    stub.on(PATH, BASIC, Reply(307, {"Location": f"{other.url}/blob?signature=1"}))
     assert fetched(repository(f"{stub.address}/a/b", credentials=SOMEBODY)) == CONTENT
     assert sent_credentials(stub)[-1] and sent_credentials(other) == [False]
 
 
 def test_another_origin_cannot_ask_for_them(stub: Stub, other: Stub, repository: Open) -> None:
-    stub.on("/v2/", BASIC)
-    stub.on(PATH, Reply(302, {"Location": f"{other.url}/blob"}))
+    stub.on(PATH, BASIC, Reply(302, {"Location": f"{other.url}/blob"}))
     other.on("/blob", BASIC)
     with pytest.raises(Unauthorized):
         fetched(repository(f"{stub.address}/a/b", credentials=SOMEBODY))
@@ -66,8 +64,7 @@ def test_a_broken_redirected_layer_is_resumed_from_the_start_of_the_way(
 
 
 def test_relative_redirects(stub: Stub, repository: Open) -> None:
-    stub.on("/v2/", BASIC)
-    stub.on(PATH, Reply(302, {"Location": "/blob"}))
+    stub.on(PATH, BASIC, Reply(302, {"Location": "/blob"}))
     stub.on("/blob", Reply(308, {"Location": "elsewhere"}))
     stub.on("/elsewhere", Reply(body=CONTENT))
     assert fetched(repository(f"{stub.address}/a/b", credentials=SOMEBODY)) == CONTENT
@@ -98,7 +95,6 @@ def test_a_redirect_to_plain_http_elsewhere(stub: Stub, other: Stub, repository:
 
 def test_no_way_from_https_to_http(other: Stub, repository: Open, tmp_path: Path) -> None:
     with Stub(certificates.make(tmp_path)) as stub:
-        stub.on("/v2/", Reply())
         stub.on(PATH, Reply(302, {"Location": f"{other.url}/blob"}))
         with pytest.raises(Unavailable, match="refused a redirect from https to"):
             fetched(repository(f"{stub.address}/a/b", insecure=(stub.address,)))

@@ -150,6 +150,7 @@ def mutated(draw: st.DrawFn, document: Any) -> Any:
                 return document
             case "long" if isinstance(old, list) and old:
                 parent[name] = old * draw(st.sampled_from([2, 1000]))
+                return document  # a thousand times a thousand would take minutes, to write alone
             case "deep":
                 parent[name] = deep(draw(st.sampled_from([10, 500])))
                 return document  # a second one inside of it would be too deep for `text` itself
@@ -176,7 +177,7 @@ def processes(draw: st.DrawFn) -> bytes:
 
 def decided(content: bytes) -> Plan | None:
     """The plan, or nothing if the document was refused as it has to be."""
-    began = time.monotonic()
+    began = time.process_time()
     try:
         spec: Spec = decode(content)
         check(spec, MACHINE)
@@ -185,7 +186,7 @@ def decided(content: bytes) -> Plan | None:
         assert_refused(str(error))
         return None
     finally:
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
     for format in FORMATS.values():
         assert format
     assert all(step.describe() for step in found.steps)

@@ -25,8 +25,8 @@ def names(steps: tuple[object, ...]) -> list[str]:
 def test_the_places_of_all_kinds() -> None:
     decided = plan(msgspec.structs.replace(SPEC, hooks=ALL), CONTAINER, MACHINE)
     outside, inside = names(decided.outside), names(decided.inside)
-    assert outside[outside.index("EnterCgroup"):] == [
-        "EnterCgroup", "RememberProcess", "AwaitMounts", "RuntimeHook prestart", "RuntimeHook createRuntime", "LetGoOn"]
+    assert outside[outside.index("Clone"):] == [
+        "Clone", "RememberProcess", "AwaitMounts", "RuntimeHook prestart", "RuntimeHook createRuntime", "LetGoOn"]
     order = ["AwaitRuntimeHooks", "GoToRoot", "ContainerHook createContainer", "PivotRoot", "WaitForStart",
              "ContainerHook startContainer", "TellStarted", "Execute"]
     assert [name for name in inside if name in order] == order

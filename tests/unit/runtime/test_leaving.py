@@ -10,10 +10,10 @@ from runtime.errors import InvalidSpec
 from runtime.joining import exec_plan
 from runtime.linux import idmaps
 from runtime.plan import Plan, plan
-from runtime.process.entrance import Enter
+from runtime.process.entrance import Enter, EnterCgroup
 from runtime.process.limits import SetLimit
 from runtime.process.program import OpenFifo
-from runtime.process.terminal import OwnOutputs
+from runtime.process.session import OwnOutputs
 from runtime.process.users import NewUserNamespace, OpenUserNamespace, SetLimitOf
 from runtime.rootfs.devices import DeviceNode
 from runtime.rootfs.mounts import BindMount
@@ -59,8 +59,8 @@ def every(kind: type[Step[Any]], found: Plan) -> list[Any]:
     return of(kind, found.steps)
 
 
-def test_without_maps_only_the_fifo_is_opened_before_leaving() -> None:
-    assert [type(step) for step in planned().leaving] == [OpenFifo]
+def test_without_maps_only_the_cgroup_is_entered_and_the_fifo_opened_before_leaving() -> None:
+    assert [type(step) for step in planned().leaving] == [EnterCgroup, OpenFifo]
     assert not every(NewUserNamespace, planned()) and not every(OpenSource, planned())
 
 

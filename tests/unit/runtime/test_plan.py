@@ -14,7 +14,7 @@ from runtime.joining import exec_plan
 from runtime.linux import mounts as m
 from runtime.machine import Machine
 from runtime.plan import Container, Plan, plan
-from runtime.process.entrance import Enter, EnterCgroup
+from runtime.process.entrance import Clone, Enter, EnterCgroup
 from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
 from runtime.process.joining import Join
 from runtime.process.limits import SetLimit, SetOomScore
@@ -27,9 +27,12 @@ from runtime.rootfs.mounts import BindMount, NewFilesystem
 from runtime.rootfs.root import BindRoot, PivotRoot, Propagation, SetAttributes
 from runtime.spec import (
     Linux,
+    LinuxBlockIO,
     LinuxCapabilities,
+    LinuxMemory,
     LinuxNamespace,
     LinuxResources,
+    LinuxWeightDevice,
     Mount,
     NamespaceType,
     POSIXRlimit,
@@ -88,9 +91,9 @@ def test_the_order_of_the_whole() -> None:
 
 def test_the_outer_half_makes_the_cgroup_before_the_process() -> None:
     outside = planned().outside
-    assert isinstance(outside[-2], Enter) and isinstance(outside[-1], EnterCgroup)
+    assert isinstance(outside[-1], Clone) and isinstance(planned().leaving[0], EnterCgroup)
     assert type(outside[0]).__name__ == "MakeCgroup"
-    assert outside[-2].new == ("mount", "network", "uts", "pid", "ipc", "cgroup")
+    assert outside[-1].new == ("mount", "network", "uts", "pid", "ipc", "cgroup")
 
 
 def test_plans_are_values() -> None:
@@ -110,7 +113,7 @@ def test_joined_namespaces_come_by_path() -> None:
                                        LinuxNamespace(type=NamespaceType.NETWORK, path="/run/netns/x")))
     found = planned(replace(SPEC, linux=linux, hostname=""))
     (enter,) = of(Enter, found.outside)
-    assert enter == Enter(new=("mount",), joined=(("network", "/run/netns/x"),))
+    assert enter == Clone(new=("mount",), joined=(("network", "/run/netns/x"),), cgroup=enter.cgroup)
     assert not of(LoopbackUp, found.inside)
 
 
@@ -263,6 +266,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"linux": replace(LINUX, sysctl={"kernel.shm_rmid_forced": "1\n"})}, "malformed"),
     ({"linux": replace(LINUX, rootfs_propagation="odd")}, "`$.linux.rootfsPropagation`"),
     ({"linux": replace(LINUX, mount_label="x")}, "`$.linux.mountLabel`"),
+    ({"linux": replace(LINUX, resources=LinuxResources(memory=LinuxMemory(limit=4096)))},
+     "unable to set memory limit to 4096: a container needs at least "),
+    ({"linux": replace(LINUX, resources=LinuxResources(unified={"memory.max": "4096\n"}))},
+     "`$.linux.resources.unified['memory.max']`"),
+    ({"linux": replace(LINUX, resources=LinuxResources(block_io=LinuxBlockIO(weight=5)))},
+     "$.linux.resources.blockIO.weight: 5"),
+    ({"linux": replace(LINUX, resources=LinuxResources(block_io=LinuxBlockIO(weight_device=(
+        LinuxWeightDevice(major=8, minor=0, weight=10), LinuxWeightDevice(major=8, minor=1, leaf_weight=1001)))))},
+     "$.linux.resources.blockIO.weightDevice[1].leafWeight: 1001"),
+    ({"oci_version": "2.0.0"}, "`$.ociVersion`"),
+    ({"oci_version": "1.2"}, "`$.ociVersion`"),
+    ({"annotations": {"": "x"}}, "`$.annotations`"),
+    ({"hostname": "a" * 65}, "`$.hostname`"),
     ({"mounts": (Mount(destination="/x"),)}, "`$.mounts[0].type`"),
     ({"mounts": (Mount(destination="/proc", source="/x", options=("bind",)),)}, "cannot be mounted on /proc"),
 ]

@@ -51,7 +51,7 @@ def test_a_lock_excludes_threads_and_tells_that_it_is_held(tmp_path: Path) -> No
         thread = threading.Thread(target=lambda: (locks.held(path).__enter__(), inside.set()))
         thread.start()
         assert not inside.wait(0.1)
-    assert inside.wait(5)
+    assert inside.wait(60)
     thread.join()
 
 
@@ -81,7 +81,7 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_on_the_new_file(tmp_pa
     thread.start()
     path.unlink()
     os.close(first)
-    thread.join(5)
+    thread.join(60)
     assert taken and taken[0] is not None
     assert os.fstat(taken[0]).st_ino == path.stat().st_ino
     os.close(taken[0])

@@ -16,12 +16,12 @@ HOST = {"Host": "docker"}
 def pair() -> Iterator[Pair]:
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
-        end.settimeout(10)
+        end.settimeout(60)
     with ours, theirs:
         yield ours, theirs
         theirs.close()  # a server's thread sees the end, and has to be through before its socket is closed, too
         for thread in _threads:
-            thread.join(10)
+            thread.join(60)
         _threads.clear()
 
 
@@ -75,7 +75,7 @@ def test_a_stream_arrives_piece_by_piece(pair: Pair) -> None:
         server.begin(200, {})
         server.write(b"first")
         server.write(b"")  # must not end the body
-        assert go.wait(10)
+        assert go.wait(60)
         server.write(b"second")
         server.end()
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pydocker.errors import InvalidParameter, NotSupported
 from pydocker.model.container import Config, HostConfig, LogConfig, Ulimit
+from pydocker.model.network import EndpointConfig, IPAMConfig
 from pydocker.wire import requests
 
 BODIES = sorted(Path(__file__).parent.glob("bodies/create-*.json"))
@@ -18,17 +19,28 @@ Object = dict[str, object]
 @pytest.mark.parametrize("path", BODIES, ids=lambda path: path.stem)
 def test_what_docker_run_sends_is_understood(path: Path) -> None:
     """Recorded: `docker run --rm -e A=b -m 64m x true` of two versions."""
-    config, host = requests.create(json.loads(path.read_text()))
+    config, host, networks = requests.create(json.loads(path.read_text()))
     assert config == Config(image="x", cmd=("true",), env=("A=b",))
     assert (host.memory, host.auto_remove, host.network_mode) == (64 << 20, True, "default")
     assert host.log_config == LogConfig()
+    assert set(networks.values()) <= {EndpointConfig()}
 
 
 def test_nulls_and_an_empty_body_mean_defaults() -> None:
-    assert requests.create({}) == (Config(), HostConfig())
-    assert requests.create({"Cmd": None, "Labels": None, "HostConfig": None, "Foo": None}) == (Config(), HostConfig())
-    _, host = requests.create({"HostConfig": {"LogConfig": {"Type": "none", "Config": None}}})
+    assert requests.create({}) == (Config(), HostConfig(), {})
+    nulls = {"Cmd": None, "Labels": None, "HostConfig": None, "Foo": None, "NetworkingConfig": None}
+    assert requests.create(nulls) == (Config(), HostConfig(), {})
+    _, host, _ = requests.create({"HostConfig": {"LogConfig": {"Type": "none", "Config": None}}})
     assert host.log_config == LogConfig("none")
+
+
+def test_what_is_asked_for_in_each_network() -> None:
+    body = {"HostConfig": {"NetworkMode": "net"}, "MacAddress": "02:42:ac:11:00:02", "NetworkingConfig": {
+        "EndpointsConfig": {"net": None, "other": {"IPAMConfig": {"IPv4Address": "10.0.0.9"}, "Aliases": ["db"],
+                                                   "NetworkID": "told", "DNSNames": ["by docker"], "GwPriority": 3}}}}
+    assert requests.create(body).networks == {
+        "net": EndpointConfig(mac_address="02:42:ac:11:00:02"),
+        "other": EndpointConfig(ipam_config=IPAMConfig("10.0.0.9"), aliases=("db",), gw_priority=3)}
 
 
 def test_a_lone_string_is_a_command_of_one_word() -> None:
@@ -45,28 +57,37 @@ def test_limits_arrive_under_dockers_names() -> None:
 
 
 @pytest.mark.parametrize(("body", "field"), [
-    ({"HostConfig": {"Binds": ["/a:/b"]}}, "HostConfig.Binds"),
-    ({"HostConfig": {"PortBindings": {"80/tcp": [{}]}}}, "HostConfig.PortBindings"),
-    ({"HostConfig": {"PublishAllPorts": True}}, "HostConfig.PublishAllPorts"),
-    ({"HostConfig": {"RestartPolicy": {"Name": "always"}}}, "HostConfig.RestartPolicy"),
-    ({"HostConfig": {"Tmpfs": {"/run": ""}}}, "HostConfig.Tmpfs"),
-    ({"HostConfig": {"Mounts": [{}]}}, "HostConfig.Mounts"),
-    ({"HostConfig": {"Devices": [{"PathOnHost": "/dev/null"}]}}, "HostConfig.Devices"),
-    ({"HostConfig": {"Init": True}}, "HostConfig.Init"),
-    ({"HostConfig": {"MaskedPaths": []}}, "HostConfig.MaskedPaths"),
-    ({"HostConfig": {"PidMode": "host"}}, "HostConfig.PidMode"),
-    ({"HostConfig": {"IpcMode": "host"}}, "HostConfig.IpcMode"),
-    ({"HostConfig": {"CgroupnsMode": "host"}}, "HostConfig.CgroupnsMode"),
-    ({"HostConfig": {"MemorySwappiness": 10}}, "HostConfig.MemorySwappiness"),
     ({"HostConfig": {"Memori": 5}}, "HostConfig.Memori"),
-    ({"Healthcheck": {"Test": ["CMD", "true"]}}, "Healthcheck"),
-    ({"MacAddress": "02:42:ac:11:00:02"}, "MacAddress"),
     ({"NetworkDisabled": True}, "NetworkDisabled"),
-    ({"NetworkingConfig": {"EndpointsConfig": {"x": {"Links": ["a"]}}}}, "NetworkingConfig.EndpointsConfig.x.Links"),
+    ({"NetworkingConfig": {"EndpointsConfig": {"x": {"Lins": ["a"]}}}}, "NetworkingConfig.EndpointsConfig.x.Lins"),
 ])
 def test_what_this_engine_does_not_have_yet_is_refused_by_name(body: Object, field: str) -> None:
     with pytest.raises(NotSupported, match=f"^{field} is not supported yet$"):
         requests.create(body)
+
+
+def test_isolation_is_of_one_kind() -> None:
+    for word in ("", "default", "Default"):
+        assert requests.create({"HostConfig": {"Isolation": word}}).host == HostConfig()
+    with pytest.raises(InvalidParameter, match=r"^invalid isolation: \"hyperv\" - linux only supports 'default'$"):
+        requests.create({"HostConfig": {"Isolation": "hyperv"}})
+
+
+def test_a_size_of_what_a_container_writes_is_refused() -> None:
+    with pytest.raises(NotSupported, match="storage-opt is not supported: an overlay"):
+        requests.create({"HostConfig": {"StorageOpt": {"size": "1g"}}})
+
+
+def test_gpus_are_refused_in_dockers_words() -> None:
+    wanted = {"Driver": "nvidia", "Count": -1, "DeviceIDs": None, "Capabilities": [["gpu", "compute"]], "Options": {}}
+    with pytest.raises(NotSupported, match=r'^could not select device driver "nvidia" with capabilities: \[\[gpu '
+                                           r"compute\]\]: pydocker does not support GPUs$"):
+        requests.create({"HostConfig": {"DeviceRequests": [wanted]}})
+    for body in ([], None, [{"Capabilities": 7}], [7], [{"Capabilities": [3]}]):
+        try:
+            requests.create({"HostConfig": {"DeviceRequests": body}})
+        except NotSupported as error:
+            assert body and "could not select device driver" in str(error)
 
 
 @pytest.mark.parametrize("body", [
@@ -87,6 +108,7 @@ def test_what_asks_for_what_happens_anyway_passes(body: Object) -> None:
     ({"HostConfig": []}, r"\$\.HostConfig"),
     ({"NetworkingConfig": 3}, r"\$\.NetworkingConfig"),
     ({"NetworkingConfig": {"EndpointsConfig": []}}, r"\$\.EndpointsConfig"),
+    ({"NetworkingConfig": {"EndpointsConfig": {"x": 3}}}, r"\$\.NetworkingConfig\.EndpointsConfig\.x"),
 ])
 def test_a_wrong_type_is_told_with_its_json_path(body: Object, path: str) -> None:
     with pytest.raises(InvalidParameter, match=path):

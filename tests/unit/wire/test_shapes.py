@@ -8,6 +8,7 @@ import pytest
 
 from pydocker.model import digest
 from pydocker.model.container import (
+    AskedMount,
     Config,
     Container,
     ContainerId,
@@ -20,6 +21,7 @@ from pydocker.model.container import (
     Status,
 )
 from pydocker.model.image import Descriptor, Image, ImageConfig, ImageDefaults, RootFS
+from pydocker.model.network import EndpointConfig
 from pydocker.paths import Paths
 from pydocker.wire import containers, images
 from pydocker.wire.info import Facts, Host, info, version
@@ -61,11 +63,21 @@ def test_commands_as_ps_shows_them(argv: tuple[str, ...], text: str) -> None:
 
 
 def test_a_line_of_ps() -> None:
-    shown = builtins(containers.summary(Container(RECORD, State()), NOW))
+    record = msgspec.structs.replace(RECORD, networks={"front": EndpointConfig()})
+    shown = builtins(containers.summary(Container(record, State()), NOW))
     assert shown | {"Id": ID, "Names": ["/web"], "Image": "busybox", "ImageID": IMAGE, "Created": int(NOW - 3600),
                     "Command": "sh -c 'echo a b'", "State": "created", "Status": "Created", "Labels": {"k": "v"},
                     "HostConfig": {"NetworkMode": "default"}} == shown
-    assert list(shown["NetworkSettings"]["Networks"]) == ["none"]  # type: ignore[index]
+    assert list(shown["NetworkSettings"]["Networks"]) == ["front"]  # type: ignore[index]
+
+
+def test_a_line_of_ps_has_the_mounts() -> None:
+    host = HostConfig(binds=("/srv:/data:ro",), tmpfs={"/run": ""}, mounts=(AskedMount("tmpfs", target="/x"),))
+    shown = builtins(containers.summary(Container(msgspec.structs.replace(RECORD, host=host), State()), NOW))
+    assert shown["Mounts"] == [
+        {"Type": "bind", "Source": "/srv", "Destination": "/data", "Mode": "ro", "RW": False,
+         "Propagation": "rprivate"},
+        {"Type": "tmpfs", "Source": "", "Destination": "/x", "Mode": "", "RW": True, "Propagation": ""}]
 
 
 def test_inspect() -> None:
@@ -111,15 +123,14 @@ def test_images() -> None:
     assert (line["RepoTags"], line["Created"], line["Size"]) == (["busybox:latest"], 1_700_000_000, 9)
     assert builtins(images.summary(image()))["RepoTags"] == []
     assert builtins(images.summary(image(), placeholders=True))["RepoTags"] == ["<none>:<none>"]
-    shown = builtins(images.inspect(image("busybox:latest"), PATHS))
+    shown = builtins(images.inspect(image("busybox:latest"), PATHS, {}))
     assert (shown["Os"], shown["Author"], shown["RootFS"]["Layers"]) == ("linux", "me", [LOWER, UPPER])  # type: ignore[index]
     assert shown["Config"]["StopSignal"] == "SIGINT"  # type: ignore[index]
 
 
 def test_an_image_without_layers_can_be_shown() -> None:
     bare = msgspec.structs.replace(image(), layers=())
-    assert builtins(images.inspect(bare, PATHS))["GraphDriver"]["Data"] == {  # type: ignore[index]
-        "UpperDir": "", "LowerDir": ""}
+    assert builtins(images.inspect(bare, PATHS, {}))["GraphDriver"]["Data"] == {"UpperDir": ""}  # type: ignore[index]
 
 
 def test_progress_lines() -> None:

@@ -1,0 +1,57 @@
+"""A monitor that looks after the firewall, as all those of containers in a network do: no server need be there.
+
+When somebody changes rules, each is told; one of them looks whether ours are still what they should be, and writes them
+again if not. The others see that somebody has looked since.
+"""
+
+import os
+import sys
+import time
+
+from pydocker.errors import PydockerError
+from pydocker.monitor.loop import READ, Loop
+from pydocker.network.firewalling import Firewall
+from pydocker.network.rulewatch import RuleWatch
+
+_PAUSE = 0.05  # seconds, for whoever changes rules to come to an end
+_SPREAD = 0.05  # at most so much more, so that not all wake at once
+_BUSY = 0.05  # until the next try, while somebody else writes
+_FAILED = 2.0
+
+
+class Guard:
+    """Of one monitor."""
+
+    def __init__(self, loop: Loop, firewall: Firewall, rules: int = -1) -> None:
+        self._loop = loop
+        self._firewall = firewall
+        self._changed = 0.0
+        self._pending = False
+        self._rules = RuleWatch(rules)
+        loop.watch(self._rules.fileno(), READ, lambda events: self._told())
+
+    def _told(self) -> None:
+        if self._rules.changed():
+            self._changed = time.time()
+            if not self._pending:
+                self._pending = True
+                self._loop.after(_PAUSE + os.urandom(1)[0] / 256 * _SPREAD, self._look)
+
+    def _look(self) -> None:
+        if self._rules.fileno() < 0:
+            return
+        try:
+            self._pending = not self._firewall.mend(self._changed)
+            again = _BUSY
+        except (PydockerError, OSError) as error:
+            print(f"mend the firewall: {error}", file=sys.stderr, flush=True)
+            again = _FAILED
+        if self._pending:
+            self._loop.after(again, self._look)
+
+    def fileno(self) -> int:
+        return self._rules.fileno()
+
+    def close(self) -> None:
+        self._loop.forget(self._rules.fileno())
+        self._rules.close()

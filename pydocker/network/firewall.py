@@ -1,0 +1,330 @@
+"""The firewall as data: one table of nftables whose chains never change, and whose sets say which networks and ports
+there are. Pure: networks and endpoints in, the text for `nft -f -` out.
+
+    prerouting, output   a port of the host's that is published leads to the container's (destination NAT)
+    postrouting          what leaves a network has the host's address (masquerade)
+    forward              what may pass between a network and the rest of the world; networks do not see each other
+    unrouted             127.0.0.0/8 of the host cannot be reached through a bridge (CVE-2020-8558)
+    carrying             no monitor carries anything out of an internal network
+    advertised           no container tells the host where its routes lead (CVE-2020-13401)
+
+A container's start or end adds or deletes elements, in one transaction (nft(8) applies a file as a whole or not at
+all). Whatever may have happened to the table, `ruleset` writes it again from what is on disk.
+
+`accept` ends one table's chain and no other's, `drop` is final (nft(8), "Verdict statement"): so this table can forbid
+what it likes, and a foreign one that drops needs `foreign`.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pydocker.model.network import BRIDGE, Endpoint, Network, Published
+from pydocker.network import gateways, options
+
+_UNSPEAKABLE = frozenset('"\\*')  # in a name between quotes
+LOOPBACK4, LOOPBACK6 = ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_address("::1")
+ANY4, ANY6 = "0.0.0.0", "::"  # as Docker tells where a port is published
+
+
+class Element(msgspec.Struct, frozen=True, order=True):
+    """One fact: an element of a set, or of a map, where `value` is what the key leads to."""
+
+    where: str
+    key: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key} : {self.value}" if self.value else self.key
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """What the host does not forward, of IPv4 or IPv6: all but what concerns these interfaces."""
+
+    version: int
+    links: tuple[str, ...]  # that were there before; bridges that were not may forward
+    routers: tuple[str, ...]  # forwarded before, each by its own setting
+
+
+_SETS = """
+	set bridges { type ifname; comment "every network of ours"; }
+	set neighbours { type ifname; comment "networks of other engines, whose own tables guard them"; }
+	set within { type ifname . ifname; comment "whose containers may speak with each other"; }
+	set internal { type ifname; comment "networks that nothing leaves or enters"; }
+	set unprotected { type nf_proto . ifname; comment "networks whose containers others may reach by their addresses"; }
+	set trusted { type ifname . ifname; comment "from these interfaces, too"; }
+	set routed { type nf_proto . ifname; comment "networks without NAT: they answer echo requests"; }
+	set open4 { type ipv4_addr . inet_proto . inet_service; comment "published ports there"; }
+	set open6 { type ipv6_addr . inet_proto . inet_service; }
+	set beside { type ifname . nf_proto . inet_proto . inet_service; comment "carried for neighbours"; }
+	set beside4 { type ifname . ipv4_addr . inet_proto . inet_service; comment "published on one address"; }
+	set beside6 { type ifname . ipv6_addr . inet_proto . inet_service; }
+	set carried { type nf_proto . inet_proto . inet_service; comment "published ports that a monitor carries"; }
+	set carried4 { type ipv4_addr . inet_proto . inet_service; comment "the same, published on one address"; }
+	set carried6 { type ipv6_addr . inet_proto . inet_service; }
+	set subnets4 { type ipv4_addr; flags interval; comment "where containers are"; }
+	set subnets6 { type ipv6_addr; flags interval; }
+	set masquerade4 { type ipv4_addr; flags interval; comment "subnets that are hidden behind the host"; }
+	set masquerade6 { type ipv6_addr; flags interval; }
+	map source4 { type ipv4_addr : ipv4_addr; flags interval; comment "the same, behind an address of their own"; }
+	map source6 { type ipv6_addr : ipv6_addr; flags interval; }
+	map ports4 { type inet_proto . inet_service : ipv4_addr . inet_service; comment "published on every address"; }
+	map ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+	map ports4_at { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; comment "published on one"; }
+	map ports6_at { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+"""
+
+_CHAINS = """
+	chain published {
+		comment "the source stays what it is: the container sees who asks"
+		dnat ip to ip daddr . meta l4proto . th dport map @ports4_at
+		dnat ip to meta l4proto . th dport map @ports4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @ports6_at
+		dnat ip6 to meta l4proto . th dport map @ports6
+	}
+	chain prerouting {
+		comment "127.0.0.0/8 from outside is a lie; what comes from fe80::/10 cannot be forwarded"
+		type nat hook prerouting priority dstnat; policy accept;
+		ip daddr 127.0.0.0/8 return
+		ip6 daddr { ::1, fe80::/10 } return
+		iifname . meta nfproto . meta l4proto . th dport @beside return
+		iifname . ip daddr . meta l4proto . th dport @beside4 return
+		iifname . ip6 daddr . meta l4proto . th dport @beside6 return
+		meta l4proto { tcp, udp, sctp } fib daddr type local jump published
+	}
+	chain output {
+		comment "the host's own connections to its published ports"
+		type nat hook output priority -100; policy accept;
+		ip6 daddr { ::1, fe80::/10 } return
+		meta l4proto { tcp, udp, sctp } fib daddr type local jump published
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname @bridges ct status dnat ip saddr @subnets4 masquerade comment "answers must come back through the host"
+		oifname @bridges ct status dnat ip6 saddr @subnets6 masquerade
+		ip saddr 127.0.0.0/8 oifname @bridges masquerade comment "127.0.0.1 is somebody else in the container"
+		oifname @bridges return
+		snat ip to ip saddr map @source4
+		snat ip6 to ip6 saddr map @source6
+		ip saddr @masquerade4 masquerade
+		ip6 saddr @masquerade6 masquerade
+	}
+	chain unrouted {
+		comment "bridges have route_localnet, for the host's own 127.0.0.1"
+		type filter hook prerouting priority raw; policy accept;
+		iifname @bridges ip daddr 127.0.0.0/8 drop
+		iifname @bridges ip saddr 127.0.0.0/8 drop
+	}
+	chain advertised {
+		type filter hook input priority filter; policy accept;
+		iifname @bridges icmpv6 type { nd-router-advert, nd-redirect } drop
+	}
+	chain carrying {
+		comment "who is in an internal network does not get out of it by way of a monitor"
+		type filter hook input priority filter; policy accept;
+		iifname @internal meta nfproto . meta l4proto . th dport @carried counter drop
+		iifname @internal ip daddr . meta l4proto . th dport @carried4 counter drop
+		iifname @internal ip6 daddr . meta l4proto . th dport @carried6 counter drop
+	}
+	chain incoming {
+		ct status dnat accept comment "by a published port"
+		meta nfproto . oifname @unprotected iifname != @bridges accept
+		iifname . oifname @trusted accept
+		ip daddr . meta l4proto . th dport @open4 accept
+		ip6 daddr . meta l4proto . th dport @open6 accept
+		meta nfproto . oifname @routed icmp type echo-request accept
+		meta nfproto . oifname @routed icmpv6 type echo-request accept
+		counter drop comment "no published port leads there"
+	}
+	chain others {
+		comment "neither from our networks nor to them"
+		iifname @neighbours return
+		oifname @neighbours return
+OTHERS	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname != @bridges oifname != @bridges goto others
+		ct state established,related accept
+		iifname . oifname @within accept
+		iifname @internal counter drop comment "nothing leaves an internal network"
+		oifname @internal counter drop comment "nothing enters it"
+		oifname @bridges jump incoming
+	}
+"""
+
+_CLOSED = """
+		meta nfproto ipv{version} meta iifkind "bridge" iifname != {{ {links} }} return comment "its maker has rules"
+		meta nfproto ipv{version} meta oifkind "bridge" oifname != {{ {links} }} return
+		meta nfproto ipv{version} {others}counter drop comment "the host became a router for our networks alone"
+"""
+
+
+def ruleset(table: str, elements: Iterable[Element], closed: Iterable[Closed] = ()) -> str:
+    """The whole table, whatever is there now.
+
+    `closed`: as far as the host was no router before, and is to be none for others.
+    """
+    body = _SETS + _CHAINS.replace("OTHERS", "".join(map(_closed, closed)))
+    return (f"add table inet {table}\ndelete table inet {table}\n"
+            f'table inet {table} {{\n\tcomment "networks of pydocker"{body}}}\n' + add(table, elements))
+
+
+def _closed(what: Closed) -> str:
+    routers = _links(what.routers)
+    return _CLOSED.format(version=what.version, links=_links(what.links) or '"lo"',
+                          others=f"iifname != {{ {routers} }} " if routers else "").lstrip("\n")
+
+
+def _links(names: Iterable[str]) -> str:
+    """Names as nft(8) writes them; those that it cannot write are left out, and as good as new."""
+    return ", ".join(f'"{name}"' for name in names if not _UNSPEAKABLE.intersection(name))
+
+
+def add(table: str, elements: Iterable[Element]) -> str:
+    """The transaction that adds these; one that is there already does no harm."""
+    return "".join(f"add element inet {table} {where} {{ {', '.join(map(str, of))} }}\n"
+                   for where, of in _by_set(elements))
+
+
+def delete(table: str, elements: Iterable[Element]) -> str:
+    """The transaction that takes these away; one that is not there makes it fail as a whole."""
+    return "".join(f"delete element inet {table} {where} {{ {', '.join(one.key for one in of)} }}\n"
+                   for where, of in _by_set(elements))
+
+
+def _by_set(elements: Iterable[Element]) -> list[tuple[str, list[Element]]]:
+    found: dict[str, list[Element]] = {}
+    for one in sorted(set(elements)):
+        found.setdefault(one.where, []).append(one)
+    return list(found.items())
+
+
+def of_network(network: Network) -> Iterator[Element]:
+    """What holds for everybody in it. Networks of other drivers have no bridge, and nothing to be said."""
+    if network.driver != BRIDGE:
+        return
+    bridge = f'"{network.interface}"'
+    yield Element("bridges", bridge)
+    if options.enabled(network, options.ICC):
+        yield Element("within", f"{bridge} . {bridge}")
+    if network.internal:
+        yield Element("internal", bridge)
+        return
+    for name in gateways.trusted(network):
+        yield Element("trusted", f'"{name}" . {bridge}')
+    for version, proto in ((4, "ipv4"), (6, "ipv6")):
+        mode = gateways.mode(network, version)
+        if mode == gateways.UNPROTECTED:
+            yield Element("unprotected", f"{proto} . {bridge}")
+        elif mode == gateways.ROUTED:
+            yield Element("routed", f"{proto} . {bridge}")
+    yield from _sources(network)
+
+
+def _sources(network: Network) -> Iterator[Element]:
+    """Where its containers are, and behind which address they go out."""
+    for pool in network.pools:
+        version = ipaddress.ip_network(pool.subnet).version
+        yield Element(f"subnets{version}", pool.subnet)
+        behind = network.options.get(gateways.ADDRESS[version], "")
+        if gateways.mode(network, version) == gateways.ROUTED:
+            continue
+        if behind:
+            yield Element(f"source{version}", pool.subnet, behind)
+        elif options.enabled(network, options.MASQUERADE):
+            yield Element(f"masquerade{version}", pool.subnet)
+
+
+def of_endpoint(network: Network, endpoint: Endpoint) -> Iterator[Element]:
+    """What publishes its ports; those that the kernel cannot lead there are the monitor's (`relayed`), and so is what
+    comes to a link-local address, which `::` is, too."""
+    if network.driver != BRIDGE or network.internal:
+        return
+    for one in endpoint.published:
+        version = ipaddress.ip_address(one.host_ip).version
+        port = f"{one.protocol} . {one.host_port}"
+        carried = relayed(one, endpoint)
+        if carried or one.host_ip == ANY6:
+            yield _carried(one, version, port)
+        if carried:
+            continue
+        inside = _bare(endpoint.ipv4 if version == 4 else endpoint.ipv6)
+        if gateways.mode(network, version) == gateways.ROUTED:
+            yield Element(f"open{version}", f"{inside} . {one.protocol} . {one.container_port}")
+            continue
+        target = f"{inside} . {one.container_port}"
+        if not options.enabled(network, options.ICC):
+            yield _beside(network, one, version, port)
+        if one.host_ip in (ANY4, ANY6):
+            yield Element(f"ports{version}", port, target)
+        else:
+            yield Element(f"ports{version}_at", f"{one.host_ip} . {port}", target)
+
+
+def _carried(one: Published, version: int, port: str) -> Element:
+    if one.host_ip in (ANY4, ANY6):
+        return Element("carried", f"ipv{version} . {port}")
+    return Element(f"carried{version}", f"{one.host_ip} . {port}")
+
+
+def _beside(network: Network, one: Published, version: int, port: str) -> Element:
+    """Containers that may not speak with each other do so by published ports, as in Docker. Led there by the kernel,
+    such a packet would not leave the bridge where br_netfilter is active, and two ports that are isolated from each
+    other are so for it, too: the monitor carries it."""
+    bridge = f'"{network.interface}"'
+    if one.host_ip in (ANY4, ANY6):
+        return Element("beside", f"{bridge} . ipv{version} . {port}")
+    return Element(f"beside{version}", f"{bridge} . {one.host_ip} . {port}")
+
+
+def relayed(one: Published, endpoint: Endpoint) -> bool:
+    """Whether nobody but a program can carry it: ::1 is never routed, and IPv4 is not IPv6.
+
+    A port on `::` is both: the kernel leads what comes from outside, and the rest is for the monitor.
+    """
+    address = ipaddress.ip_address(one.host_ip)
+    return address == LOOPBACK6 or not (endpoint.ipv4 if address.version == 4 else endpoint.ipv6)
+
+
+def everything(networks: Sequence[Network], endpoints: Iterable[Endpoint]) -> Iterator[Element]:
+    """All that the table has to hold."""
+    known = {network.id: network for network in networks}
+    for network in networks:
+        yield from of_network(network)
+    for endpoint in endpoints:
+        if endpoint.network in known:
+            yield from of_endpoint(known[endpoint.network], endpoint)
+
+
+def neighbours(table: str, ours: Iterable[str], other: str, theirs: Iterable[str], known: Iterable[str],
+               gone: Iterable[str]) -> str:
+    """The commands after which two engines' tables let the other's bridges pass. `known`: ours that the other knows
+    already; `gone`: what it knows, and is there no more."""
+    return (add(table, map(_neighbour, theirs)) + add(other, map(_neighbour, set(ours) - set(known)))
+            + delete(other, map(_neighbour, gone)))
+
+
+def _neighbour(bridge: str) -> Element:
+    return Element("neighbours", f'"{bridge}"')
+
+
+def versions(network: Network) -> tuple[int, ...]:
+    """4 and 6, as far as it has subnets of them."""
+    return tuple(sorted({ipaddress.ip_network(pool.subnet).version for pool in network.pools}))
+
+
+def datagram_ports(elements: Iterable[Element]) -> set[int]:
+    """The host's UDP ports that are led somewhere."""
+    return {int(words[-1]) for one in elements
+            if one.where.startswith("ports") and "udp" in (words := one.key.split(" . "))}
+
+
+def datagram_targets(elements: Iterable[Element]) -> set[tuple[str, int]]:
+    """Where these are led."""
+    return {(address, int(port)) for one in elements if one.where.startswith("ports") and "udp" in one.key.split(" . ")
+            for address, _, port in (one.value.partition(" . "),)}
+
+
+def _bare(address: str) -> str:
+    return address.partition("/")[0]

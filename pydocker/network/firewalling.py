@@ -1,0 +1,275 @@
+"""The firewall in the kernel: `firewall` decides what has to be there, this brings it there, and back.
+
+A change is one transaction of a few elements. It fails when the table is not what it should be: not made yet (a boot),
+flushed by somebody, or with an element left by a monitor that was killed. Then the whole table is written again from
+what is on disk; so no change needs to look first.
+
+What the table looked like (without the contents of its sets) is kept in `firewall.txt`: by that, whoever is told that
+somebody has changed some rules (`rulewatch`) knows whether they were ours. It also tells the table's name: that stays,
+whatever the configuration calls it by now, or two tables would be kept up against each other.
+"""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydocker.errors import PydockerError
+from pydocker.model.network import BRIDGE, Endpoint, Network
+from pydocker.network import conntrack, firewall, foreign, forwarding, legacy, nft
+from pydocker.network.endpoints import Endpoints
+from pydocker.network.firewall import Element
+from pydocker.network.store import Store
+from pydocker.storage import documents, locks
+
+SHAPE = "firewall.txt"
+_NOTE = "unsettled-"  # and the endpoint's id
+_LOCK = "firewall.lock"  # its time: when somebody last looked whether the table is what it should be
+
+_LOOKS = 5
+
+Whole = Callable[[], tuple[Element, ...]]
+
+
+class Firewall:
+    """One table, and what has to be remembered about it in `directory` (<run root>/firewall).
+
+    `named` is what the table is called when it is made.
+    `whole`: all that the table has to hold, from the documents on disk. They are changed before the kernel is.
+    `opened`: the host may be a router for everybody, once it is one for us (only who admits networks has to know).
+    """
+
+    def __init__(self, named: str, directory: Path, whole: Whole, *, opened: bool = False) -> None:
+        self._named = named
+        self.directory = directory
+        self._whole = whole
+        self._opened = opened
+
+    @property
+    def table(self) -> str:
+        """Its name."""
+        first, _, _ = self._shape().partition("{")  # table inet pydocker0 {
+        return first.split()[-1] if first else self._named
+
+    def admit(self, network: Network) -> None:
+        """A network is there: its bridge is up. Raises PydockerError."""
+        elements = tuple(firewall.of_network(network))
+        if not elements:
+            return
+        versions = () if network.internal else firewall.versions(network)
+        with self._locked(), contextlib.ExitStack() as undo:
+            to_enable = [version for version in versions if forwarding.foresee(self.directory, version)]
+            for version in to_enable:
+                undo.callback(forwarding.restore, self.directory, version, used=False)
+            if forwarding.decide(self.directory, self._opened) or to_enable:
+                self._write()
+            else:
+                self._apply(firewall.add(self.table, elements), with_exceptions=True)
+            for version in to_enable:
+                forwarding.enable(self.directory, version)
+            undo.pop_all()
+
+    def dismiss(self, network: Network) -> None:
+        """It is gone. With the last one goes everything, as if we had never been here. Raises PydockerError."""
+        elements = tuple(firewall.of_network(network))
+        if elements:
+            with self._locked():
+                left = self._whole()
+                needed = {version for version in (4, 6) if any(one.where == f"subnets{version}" for one in left)}
+                unneeded = set(forwarding.remembered(self.directory).versions) - needed
+                used = bool(unneeded) and self._others_route()
+                for version in unneeded:
+                    forwarding.restore(self.directory, version, used=used)
+                if not left:
+                    self._close()
+                elif unneeded:
+                    self._write()
+                else:
+                    self._apply(firewall.delete(self.table, elements), with_exceptions=True)
+
+    def _others_route(self) -> bool:
+        """Whether somebody else has rules for what the host forwards. A chain that is empty says nothing."""
+        chains = foreign.forwarding(nft.chains(), self.table)
+        return any(foreign.others(self.table, nft.rules(chain)) for chain in chains) or legacy.has_others(self.table)
+
+    def publish(self, network: Network, endpoint: Endpoint) -> None:
+        """Its published ports lead there from now on. Raises PydockerError."""
+        elements = tuple(firewall.of_endpoint(network, endpoint))
+        if elements:
+            with self._locked():
+                self._apply(firewall.add(self.table, elements))
+            _forget_strayed(elements)
+
+    def unpublish(self, network: Network, endpoint: Endpoint) -> None:
+        """They do no more. Raises PydockerError."""
+        elements = tuple(firewall.of_endpoint(network, endpoint))
+        if elements:
+            with self._locked():
+                self._apply(firewall.delete(self.table, elements))
+            for address, port in firewall.datagram_targets(elements):
+                conntrack.forget(conntrack.led(address, port))
+
+    @contextlib.contextmanager
+    def unsettled(self, endpoint: Endpoint) -> Iterator[None]:
+        """While the documents and the kernel tell different things about a running container's endpoint (as it was
+        before). Whoever is killed in this block, or fails, leaves a note of it."""
+        note = self.directory / f"{_NOTE}{endpoint.id}"
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        documents.write(note, endpoint, durable=False)
+        yield
+        os.unlink(note)
+
+    def settle(self, networks: Iterable[Network]) -> None:
+        """Make good what the notes tell of. Call it when nobody else changes endpoints. Raises PydockerError."""
+        notes = list(self.directory.glob(f"{_NOTE}*"))
+        endpoints = [documents.read(note, Endpoint) for note in notes]
+        if notes:
+            known = {network.id: network for network in networks}
+            self.rewrite((known[one.network], one) for one in endpoints if one.network in known)
+        for note in notes:
+            os.unlink(note)
+
+    def rewrite(self, gone: Iterable[tuple[Network, Endpoint]] = ()) -> None:
+        """Whatever is there now, it shall be what the documents say. `gone`: who was killed. Raises PydockerError.
+
+        Their ports were free at once, and may lead to others by now: so no element is deleted by its name.
+        """
+        with self._locked():
+            if self._whole():
+                self._write()
+        for address, port in firewall.datagram_targets(one for each in gone for one in firewall.of_endpoint(*each)):
+            conntrack.forget(conntrack.led(address, port))
+
+    def mend(self, since: float, *, wait: bool = False) -> bool:
+        """Write everything again, if somebody has changed it. `since`: when that may have been (time.time()).
+
+        False: somebody else is writing, ask again. Raises PydockerError.
+        """
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        lock = locks.acquire(self.directory / _LOCK, blocking=wait)
+        if lock is None:
+            return False
+        try:
+            if os.fstat(lock).st_mtime <= since:
+                now = time.time()
+                os.utime(lock, (now, now))
+                self._mend()
+        finally:
+            os.close(lock)
+        return True
+
+    def _mend(self) -> None:
+        elements = self._whole()
+        if not elements:
+            return
+        if self._shape() != (nft.shape(self.table) or None):
+            self._write()
+            _forget_strayed(elements)
+        elif commands := self._exceptions(elements):
+            with contextlib.suppress(nft.Refused):  # somebody is at it, and will be heard of again
+                nft.apply(commands)
+        self._adjust(elements)
+
+    def look_after_legacy(self) -> None:
+        """Of changes to iptables-legacy's rules nobody is told."""
+        if legacy.programs():
+            with self._locked():
+                self._adjust(self._whole())
+
+    def _adjust(self, elements: Iterable[Element]) -> None:
+        with contextlib.suppress(PydockerError):  # `doctor` tells of it
+            legacy.adjust(self.table, _bridges(elements))
+
+    def _apply(self, commands: str, *, with_exceptions: bool = False) -> None:
+        try:
+            nft.apply(commands + (self._exceptions(self._whole()) if with_exceptions else ""))
+        except nft.Refused:
+            self._write()
+        else:
+            if with_exceptions:
+                self._adjust(self._whole())
+
+    def _write(self) -> None:
+        """Write everything, and keep what it looks like then: what is seen twice. Somebody may flush the table before
+        we have looked, and that must not count as what it should be."""
+        known = self._shape()
+        for _ in range(_LOOKS):
+            self._write_once()
+            known, before = nft.shape(self.table), known
+            if known == before:
+                break
+        (self.directory / SHAPE).write_text(known)
+
+    def _write_once(self) -> None:
+        """The whole table, and the exceptions in other people's chains, in one transaction."""
+        elements = self._whole()
+        closed = forwarding.remembered(self.directory).closed
+        ours = firewall.ruleset(self.table, elements, closed)
+        try:
+            nft.apply(ours + self._exceptions(elements))
+        except nft.Refused:  # a chain that went meanwhile, or a table that is its owner's alone: `doctor` tells of it
+            nft.apply(ours)
+        self._adjust(elements)
+
+    def _close(self) -> None:
+        nft.apply(f"add table inet {self.table}\ndelete table inet {self.table}\n{self._exceptions(())}")
+        self._adjust(())
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.directory / SHAPE)
+
+    def _exceptions(self, elements: Iterable[Element]) -> str:
+        bridges = _bridges(elements)
+        chains = nft.chains()
+        return "".join((*(foreign.exceptions(self.table, chain, nft.rules(chain), bridges)
+                          for chain in foreign.forwarding(chains, self.table)), *self._neighbours(chains, bridges)))
+
+    def _neighbours(self, chains: Iterable[nft.Chain], bridges: Sequence[str]) -> Iterator[str]:
+        """Other engines of this host: whichever made it a router must not drop what is the others'."""
+        for other in {one.table for one in chains if (one.family, one.name) == ("inet", "others")} - {self.table}:
+            theirs, known = nft.names(other, "bridges"), nft.names(other, "neighbours")
+            if theirs is not None and known is not None:
+                gone = [name for name in known if not _exists(name)]
+                yield firewall.neighbours(self.table, bridges, other, theirs if bridges else (), known, gone)
+
+    def _shape(self) -> str:
+        """As it was when it was written."""
+        try:
+            return (self.directory / SHAPE).read_text()
+        except FileNotFoundError:
+            return ""
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One at a time writes: whoever writes the whole table has read the disk before, and must not overwrite what
+        came in between."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        with locks.held(self.directory / _LOCK):
+            yield
+
+
+def on_disk(networks: Store, endpoints: Endpoints) -> Whole:
+    """What the documents say, of the networks whose bridges are there, and of the containers that live."""
+    def whole() -> tuple[Element, ...]:
+        there = [one for one in networks.all() if one.driver == BRIDGE and _exists(one.interface)]
+        return tuple(firewall.everything(there, (each for one in there for each in endpoints.living(one.id))))
+
+    return whole
+
+
+def _bridges(elements: Iterable[Element]) -> list[str]:
+    return [one.key.strip('"') for one in elements if one.where == "bridges"]
+
+
+def _exists(interface: str) -> bool:
+    try:
+        return socket.if_nametoindex(interface) > 0
+    except OSError:
+        return False
+
+
+def _forget_strayed(elements: Iterable[Element]) -> None:
+    """Flows that began before their port was led anywhere."""
+    for port in firewall.datagram_ports(elements):
+        conntrack.forget(conntrack.strayed(port))

@@ -1,0 +1,111 @@
+"""One container's monitor is stopped, another's processes are frozen: all commands on the others answer, and those that
+only look answer for these two as well. Whatever would wait for them does not come back, and is the failure.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.engine import Engine
+from tests.leaks import hierarchies
+from tests.root.containers.room import wait_until
+
+HANG = 15.0  # seconds: by far more than any of these takes
+
+
+def init_of(engine: Engine, name: str) -> int:
+    return int(engine.ok("inspect", "-f", "{{.State.Pid}}", name))
+
+
+def monitor_of(engine: Engine, name: str) -> int:
+    return int(Path(f"/proc/{init_of(engine, name)}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def freezer(token: str, id: str) -> tuple[Path, str, str]:
+    """The file that freezes the container's cgroup, and what is written to it: v1's, or v2's."""
+    for hierarchy in hierarchies():
+        for name, frozen, thawed in (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0")):
+            if (path := hierarchy / token / id / name).exists():
+                return path, frozen, thawed
+    raise AssertionError("no freezer")
+
+
+@contextmanager
+def stuck(engine: Engine, token: str) -> Iterator[None]:
+    """`deaf` has a stopped monitor, `frozen` is frozen behind our back, `well` is neither."""
+    ids = {name: engine.ok("run", "-d", "--name", name, "busybox", "sh", "-c", f"echo {name}; exec sleep 1000")
+           for name in ("deaf", "frozen", "well")}
+    for name in ids:
+        wait_until(lambda name=name: engine.ok("logs", name) == name)
+    monitor = monitor_of(engine, "deaf")
+    file, freeze, thaw = freezer(token, ids["frozen"])
+    os.kill(monitor, signal.SIGSTOP)
+    file.write_text(freeze)
+    try:
+        yield
+    finally:
+        file.write_text(thaw)
+        os.kill(monitor, signal.SIGCONT)
+
+
+@pytest.fixture
+def three(engine: Engine, token: str) -> Iterator[Engine]:
+    with stuck(engine, token):
+        yield engine
+
+
+def quick(engine: Engine, *argv: str) -> str:
+    return engine.ok(*argv, timeout=HANG)
+
+
+def look(engine: Engine) -> None:
+    assert sorted(quick(engine, "ps", "--format", "{{.Names}}").split()) == ["deaf", "frozen", "well"]
+    found = json.loads(quick(engine, "inspect", "deaf", "frozen", "well"))
+    assert [one["State"]["Status"] for one in found] == ["running"] * 3
+    assert [quick(engine, "logs", name) for name in ("deaf", "frozen", "well")] == ["deaf", "frozen", "well"]
+    figures = quick(engine, "stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}").splitlines()
+    assert sorted(figures) == ["deaf 1", "frozen 1", "well 1"]
+    for name in ("deaf", "frozen", "well"):
+        assert "sleep 1000" in quick(engine, "top", name, "-o", "pid,args")
+
+
+def test_who_looks_is_answered(three: Engine) -> None:
+    look(three)
+
+
+def test_by_a_server_that_begins_now_as_well(make_engine: Callable[..., Engine], token: str) -> None:
+    engine = make_engine()
+    engine.import_busybox()
+    with stuck(engine, token):
+        engine.kill()
+        look(engine)
+
+
+def test_the_others_do_everything(three: Engine) -> None:
+    assert quick(three, "exec", "well", "echo", "x") == "x"
+    assert quick(three, "run", "--rm", "busybox", "echo", "y") == "y"
+    quick(three, "pause", "well")
+    quick(three, "unpause", "well")
+    quick(three, "update", "--cpu-shares", "512", "well")
+    quick(three, "rename", "deaf", "other")
+    quick(three, "restart", "-t", "0", "well")
+    quick(three, "rm", "-f", "well")
+    assert sorted(quick(three, "ps", "-a", "--format", "{{.Names}}").split()) == ["frozen", "other"]
+
+
+def test_a_waiting_command_holds_up_nobody(three: Engine) -> None:
+    """`exec` and `attach` wait for the monitor. Beside that, everything goes on."""
+    waiting = [three.popen(*command) for command in (("exec", "deaf", "true"), ("attach", "--no-stdin", "deaf"))]
+    try:
+        look(three)
+        assert quick(three, "exec", "well", "echo", "x") == "x"
+        assert [one.poll() for one in waiting] == [None, None]
+    finally:
+        for one in waiting:
+            one.kill()
+            one.wait()

@@ -1,0 +1,126 @@
+"""The firewall by itself, with real rules in a table of its own."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pydocker.model.network import Endpoint, Network, NetworkId, Pool, Published
+from pydocker.network import firewall, nft
+from pydocker.network.firewalling import Firewall
+
+NET = Network(id=NetworkId("a" * 64), name="net", created=1.0, interface="lo", pools=(Pool("10.79.0.0/24"),))
+TABLE = "pd-rewrite"
+
+
+@pytest.fixture
+def table() -> Iterator[str]:
+    yield TABLE
+    subprocess.run(("nft", "delete", "table", "inet", TABLE), capture_output=True, check=False)
+
+
+def test_a_killed_ones_port_that_is_anothers_by_now_stays_that_ones(table: str, tmp_path: Path) -> None:
+    """A port is free at the moment at which its holder is killed; the cleaning up comes later."""
+    first, second = (Endpoint(id=c * 64, network=NET.id, container=c * 64, ipv4=f"10.79.0.{c}/24",
+                              published=(Published("tcp", "0.0.0.0", 8080, 80),)) for c in ("2", "3"))
+    alive = [first]
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], alive)))
+    tested.publish(NET, first)
+    alive[:] = [second]
+    tested.publish(NET, second)
+    tested.rewrite([(NET, first)])
+    assert "10.79.0.3 . 80" in nft.element(table, "ports4", "tcp . 8080")
+
+
+def test_the_hosts_settings_are_put_back(table: str, tmp_path: Path) -> None:
+    """Each of them: what one interface forwards by its own setting is lost when all are switched. (The switch turns
+    the host's accept_redirects over, too.) What that one lets in is not dropped meanwhile."""
+    conf = Path("/proc/sys/net/ipv4/conf")
+    subprocess.run(("ip", "link", "add", "alone0", "type", "veth", "peer", "name", "alone1"), check=True)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+    (conf / "alone0/forwarding").write_text("1")
+    (conf / "all/accept_redirects").write_text("0")
+
+    def settings() -> dict[Path, str]:
+        names = ("forwarding", "accept_redirects")
+        return {path: path.read_text() for name in names for path in conf.glob(f"*/{name}")}
+
+    before, alive = settings(), [NET]
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything(alive, [])))
+    tested.admit(NET)
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
+    assert 'iifname != "alone0" counter' in subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True,
+                                                           capture_output=True, check=True).stdout
+    alive.clear()
+    tested.dismiss(NET)
+    assert settings() == before
+    subprocess.run(("ip", "link", "delete", "alone0"), check=True)
+
+
+def test_a_router_for_everybody(table: str, tmp_path: Path) -> None:
+    """If the configuration wants it; also where it did not before."""
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+    for opened in (False, True):
+        tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], [])), opened=opened)
+        tested.admit(NET)
+        others = subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True, capture_output=True,
+                                check=True).stdout
+        assert ("drop" in others) is not opened
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+
+
+def test_no_router_without_rules(table: str, tmp_path: Path) -> None:
+    """What the firewall cannot be told of, the host does not forward: here the table is another program's alone."""
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    path.write_text("0")
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], [])))
+    with subprocess.Popen(("nft", "-i"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdin is not None and owner.stdout is not None
+        owner.stdin.write(f"add table inet {table} {{ flags owner; }}\nlist tables\n")
+        owner.stdin.flush()
+        while table not in owner.stdout.readline():
+            pass
+        with pytest.raises(nft.Refused):
+            tested.admit(NET)
+        owner.stdin.close()
+    assert path.read_text() == "0\n" and not (tmp_path / "forwarding.json").exists()
+
+
+def test_a_bridge_that_came_later_is_let_be_when_the_switch_was_turned_off_meanwhile(table: str,
+                                                                                     tmp_path: Path) -> None:
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], [])))
+    for _ in range(2):
+        path.write_text("0")
+        tested.admit(NET)
+        subprocess.run(("ip", "link", "add", "later0", "type", "bridge"), check=False, capture_output=True)
+    found = subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True, capture_output=True,
+                           check=True).stdout
+    subprocess.run(("ip", "link", "delete", "later0"), check=True)
+    path.write_text("0")
+    assert "drop" in found and "later0" not in found
+
+
+_DEBIANS = "add table inet filter; add chain inet filter forward { type filter hook forward priority filter; }"
+
+
+@pytest.mark.parametrize(("rule", "after"), [
+    (("nft", _DEBIANS), "0\n"),  # what is in Debian's /etc/nftables.conf
+    (("nft", f"{_DEBIANS}; add rule inet filter forward iifname vpn0 accept"), "1\n"),
+    (("iptables-legacy", "-P", "FORWARD", "ACCEPT"), "0\n"),
+    (("iptables-legacy", "-A", "FORWARD", "-i", "vpn0", "-j", "ACCEPT"), "1\n"),
+], ids=["empty chain", "rule", "legacy policy", "legacy rule"])
+def test_who_relies_on_a_router_has_rules_for_it(table: str, tmp_path: Path, rule: tuple[str, ...], after: str) -> None:
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    path.write_text("0")
+    alive = [NET]
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything(alive, [])))
+    tested.admit(NET)
+    subprocess.run(rule, check=True)
+    alive.clear()
+    tested.dismiss(NET)
+    subprocess.run(("nft", "delete", "table", "inet", "filter"), capture_output=True, check=False)
+    subprocess.run(("iptables-legacy", "-F", "FORWARD"), check=True)
+    found, written = path.read_text(), path.write_text("0")
+    assert (found, written) == (after, 1)
