@@ -39,7 +39,8 @@ class Outbox:
     def send(self, messages: Sequence[bytes]) -> int:
         """How many were taken, or wait; the others are lost. OSError: the peer is gone."""
         for number, message in enumerate(messages):
-            if self._limit and self._size + len(message) > self._limit:
+            # Where none waits, one is taken whatever its size, as by Docker: else a small limit would lose all of them.
+            if self._limit and self._waiting and self._size + len(message) > self._limit:
                 return number
             self._waiting.append(message)
             self._size += len(message)
