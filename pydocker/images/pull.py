@@ -27,7 +27,8 @@ from queue import SimpleQueue
 
 from pydocker.errors import PydockerError
 from pydocker.images import leases, partial
-from pydocker.images.documents import Chosen, Layer, select
+from pydocker.images.choosing import Chosen, select
+from pydocker.images.documents import Layer
 from pydocker.images.progress import Bar, Progress, Tell
 from pydocker.images.store import ImageStore
 from pydocker.images.transfer import Transfers

@@ -24,8 +24,8 @@ from pydocker.errors import Unauthorized, Unavailable
 from pydocker.registry import challenge, hosts
 from pydocker.registry.challenge import Challenge
 from pydocker.registry.credentials import Credentials
-from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Request, read
+from pydocker.registry.plain import plain
 from pydocker.registry.refusal import refused
 
 _LONGEST_TOKEN = 1024 * 1024  # bytes of a token server's answer

@@ -12,10 +12,10 @@ from typing import NamedTuple
 from pydocker.errors import InvalidParameter, Unavailable
 from pydocker.registry import trust
 from pydocker.registry.exchange import redirected
-from pydocker.registry.failure import plain
 from pydocker.registry.hosts import LOOPBACK
 from pydocker.registry.message import Answer, Request, Unreachable
 from pydocker.registry.patience import Patience
+from pydocker.registry.plain import plain
 from pydocker.registry.transport import Transport
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

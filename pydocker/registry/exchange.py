@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 
 from pydocker.errors import Unavailable
 from pydocker.registry.auth import Gate
-from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Broken, Request, Unreachable
 from pydocker.registry.patience import TRANSIENT, Patience, retry_after, told
+from pydocker.registry.plain import plain
 from pydocker.registry.transport import Transport
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

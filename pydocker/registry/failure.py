@@ -16,6 +16,7 @@ import requests
 
 from pydocker.errors import Unavailable
 from pydocker.registry.message import Broken, NotTLS, Request, Unreachable
+from pydocker.registry.plain import plain
 
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 _UNTRUSTED = {  # OpenSSL's X509_V_ERR_* numbers
@@ -28,7 +29,6 @@ _UNTRUSTED = {  # OpenSSL's X509_V_ERR_* numbers
     62: "certificate is not valid for this host",
     64: "certificate is not valid for this host",
 }
-_LONGEST = 200  # characters of a stranger's text that are shown
 
 
 class _Row(NamedTuple):
@@ -88,12 +88,6 @@ def failure(error: BaseException, request: Request) -> Unavailable:
             if isinstance(cause, row.cause) and (words := row.words(cause, authority)):
                 return row.kind(f"{request}: {words}")
     return Unreachable(f"{request}: {plain(chain[-1])}")  # the outer ones quote whole URLs, with what is secret in them
-
-
-def plain(text: object) -> str:
-    """A stranger's text as one short line: no control character of it may reach a terminal."""
-    line = " ".join(str(text).split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)[:_LONGEST]
 
 
 def _chain(error: BaseException, seen: set[int]) -> Iterator[BaseException]:

@@ -14,10 +14,10 @@ import msgspec
 from pydocker.errors import PydockerError, Unavailable
 from pydocker.registry.endpoint import Endpoint
 from pydocker.registry.exchange import located
-from pydocker.registry.failure import plain
 from pydocker.registry.hosts import origin
 from pydocker.registry.manifest import LONGEST
 from pydocker.registry.message import Answer, Request, read
+from pydocker.registry.plain import plain
 
 PAGE = 1000  # names that are asked for at once
 _MOST = 1_000_000  # names; nobody has as many, and a list without end must have one

@@ -17,8 +17,8 @@ from pydocker.registry import hosts, trust
 from pydocker.registry.auth import Key
 from pydocker.registry.credentials import Credentials
 from pydocker.registry.endpoint import Endpoint
-from pydocker.registry.failure import plain
 from pydocker.registry.patience import Patience
+from pydocker.registry.plain import plain
 from pydocker.registry.refusal import refused
 from pydocker.registry.transport import Transport
 

@@ -38,7 +38,7 @@ from pydocker.model.image import (
     Index,
     Manifest,
 )
-from pydocker.registry.failure import plain
+from pydocker.registry.plain import plain
 
 LONGEST = 4 * 1024 * 1024  # bytes: what the distribution spec asks registries to accept, and no real one comes near
 ACCEPTED = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)

@@ -15,9 +15,9 @@ import msgspec
 
 from pydocker.errors import NotFound, PydockerError, Unauthorized, Unavailable
 from pydocker.registry import challenge
-from pydocker.registry.failure import plain
 from pydocker.registry.message import Answer, Broken, read
 from pydocker.registry.patience import retry_after, told
+from pydocker.registry.plain import plain
 
 _LONGEST = 64 * 1024  # bytes of an error document
 
