@@ -1,5 +1,4 @@
-"""`Containers`: one method per request. All are synchronous, may be called from several threads, raise
-pydocker.errors."""
+"""`Containers`: one method per request; synchronous, from any thread, with the errors of pydocker.errors."""
 
 import contextlib
 import logging
@@ -92,6 +91,7 @@ class Containers:
     def recover(self) -> None:
         """At start-up: finish or roll back what a crash left half done. Call it before the first request."""
         removal.recover(self._store, self._statuses, self.volumes)
+        self.connections.publisher.recover()
         self.volumes.recover()
         self._return.begin()
 

@@ -98,6 +98,13 @@ class Room:
         self._networks.append(networks)
         return Containers(self.paths, self.config, self.images, self.images.layers, self.spawner, networks)
 
+    def restarted(self) -> Containers:
+        """The same, after it has made good what another left half done."""
+        found = self.another()
+        self._networks[-1].recover()
+        found.recover()
+        return found
+
     @property
     def networks(self) -> Networks:
         return self._networks[0]

@@ -20,6 +20,7 @@ _SIZE = 1 << 20
 _HEAD = struct.Struct("<BxxxIIH250s")  # state, epoch, monitor, length of the name, name
 _NAMES = 512  # where the recorded names begin: their total length (4 bytes), then each with a newline
 IDLE, ARMED, REACHED, RELEASED, RECORDING = range(5)
+PORTS = (18080, 18081, 18082)  # of the host: what `update` leaves, removes and adds
 
 
 class Board:
@@ -132,16 +133,18 @@ def main() -> int:
     return nursery.main()
 
 
-def act(board: Path, data: str, run: str, parent: str, log: str, verb: str, ref: str) -> None:
-    """Be a server that is asked one thing: create, start, stop, rm or exec."""
+def act(board: Path, data: str, run: str, parent: str, bridge: str, log: str, verb: str, ref: str) -> None:
+    """Be a server that is asked one thing: create, start, stop, rm, exec or update (PORTS)."""
     from pydocker.config import Config as EngineConfig
     from pydocker.containers import Containers
     from pydocker.images.store import ImageStore
     from pydocker.model.container import Config, ExecConfig, HostConfig
+    from pydocker.model.limits import Update
+    from pydocker.model.network import PortBinding
     from pydocker.monitor.spawner import Spawner
     from pydocker.network.service import Networks
 
-    config = EngineConfig(data_root=data, exec_root=run, cgroup_parent=parent)
+    config = EngineConfig(data_root=data, exec_root=run, cgroup_parent=parent, bridge=bridge)
     images = ImageStore(config.paths)
     containers = Containers(config.paths, config, images, images.layers, Spawner(Path(log)),
                             Networks(config.paths, config))
@@ -153,6 +156,9 @@ def act(board: Path, data: str, run: str, parent: str, log: str, verb: str, ref:
         "rm": lambda: containers.remove(ref, force=True),
         "exec": lambda: containers.exec_start(
             containers.exec_create(ref, ExecConfig(cmd=("true",))), detach=True, tty=False),
+        "update": lambda: containers.update(ref, Update(
+            publish_remove={"80/tcp": (PortBinding(host_port=str(PORTS[1])),)},
+            publish_add={"80/tcp": (PortBinding("127.0.0.1", str(PORTS[2])),)})),
     }
     watch(Board(board))
     verbs[verb]()

@@ -21,12 +21,14 @@ import pytest
 
 from pydocker.errors import Conflict, PydockerError, Unavailable
 from pydocker.model.container import ExecConfig, HostConfig
+from pydocker.model.network import PortBinding
 from pydocker.monitor import spawner
+from pydocker.network.holders import listening
 from runtime.linux.interpreter import bootstrap
 from tests import leaks
 from tests.root.containers.room import PATIENCE, Room, lives, wait_until
 from tests.root.monitor import sabotage
-from tests.root.monitor.sabotage import IDLE, REACHED, RELEASED, Board
+from tests.root.monitor.sabotage import IDLE, PORTS, REACHED, RELEASED, Board
 
 EVERYTHING = os.environ.get("PYDOCKER_SOAK") == "1"
 CHECKOUT = str(Path(__file__).parents[3])
@@ -105,6 +107,20 @@ class Stage:
     def killed_spawner(self) -> None:
         assert self.room.spawner._process is not None
         _kill(self.room.spawner._process.pid)
+
+    def server(self, verb: str, ref: str) -> subprocess.Popen[bytes]:
+        room = self.room
+        command = [sys.executable, "-m", sabotage.__name__, str(self.path), str(room.paths.data), str(room.paths.run),
+                   room.config.cgroup_parent, room.config.bridge, str(room.directory / "monitors.log"), verb, ref]
+        return subprocess.Popen(command, cwd=CHECKOUT, env=os.environ, stderr=subprocess.DEVNULL)
+
+    def killed_server(self, verb: str, ref: str, moment: str) -> None:
+        self.board.arm(moment)
+        with self.server(verb, ref) as process:
+            while process.poll() is None and self.board.state != REACHED:
+                time.sleep(0.002)
+            process.kill()
+        self.board.idle()
 
     def works(self, id: str, moment: str) -> None:
         """It is at rest, and can be started; or it runs; or it is just ending. Then it does what it is asked."""
@@ -221,29 +237,62 @@ def test_the_server(stage: Stage, verb: str) -> None:
     def prepared() -> str:
         return "name" if verb == "create" else room.create("sleep", "1000") if verb == "start" else started(stage)
 
-    def server(ref: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", sabotage.__name__, str(stage.path), str(room.paths.data), str(room.paths.run),
-                   room.config.cgroup_parent, str(room.directory / "monitors.log"), verb, ref]
-        return subprocess.Popen(command, cwd=CHECKOUT, env=os.environ, stderr=subprocess.DEVNULL)
-
     def whole() -> None:
-        with server(prepared()) as process:
+        with stage.server(verb, prepared()) as process:
             assert process.wait() == 0
 
     moments = [name for name in stage.moments(whole, 2) if not name.startswith(("runtime.", "pydocker.monitor.nurs"))]
     stage.clean("recorded")
     for moment in moments:
-        ref = prepared()
-        stage.board.arm(moment)
-        with server(ref) as process:
-            while process.poll() is None and stage.board.state != REACHED:
-                time.sleep(0.002)
-            process.kill()
-        stage.board.idle()
-        another = room.another()
-        another.recover()
+        stage.killed_server(verb, prepared(), moment)
+        another = room.restarted()
         for container in another.list(all=True):
             stage.works(container.record.id, moment)
         if verb not in ("create", "rm"):
             assert another.list(all=True), moment
         stage.clean(moment)
+
+
+_CHANGING = ("network.endpoints:Endpoints.replace", "network.firewalling:Firewall.unpublish",
+             "containers.store:Store.change", "containers.streams:Streams.arrange", "events.journal:Journal.container")
+
+
+@pytest.mark.timeout(3600 if EVERYTHING else 180)
+def test_ports_that_change(stage: Stage) -> None:
+    """update --publish-rm --publish-add: what the record asks for, what the network's documents say, what the firewall
+    leads, and what the monitor listens at, is the same; and a port that was to stay stays."""
+    room, (stays, goes, comes) = stage.room, PORTS
+
+    def published() -> str:
+        bindings = tuple(PortBinding("127.0.0.1", str(port)) for port in (stays, goes))
+        return room.start("sleep", "1000", host=HostConfig(port_bindings={"80/tcp": bindings}),
+                          exposed_ports={"80/tcp": {}})
+
+    def whole() -> None:
+        with stage.server("update", published()) as process:
+            assert process.wait() == 0
+
+    moments = stage.moments(whole, 0) if EVERYTHING else [f"pydocker.{name}" for name in _CHANGING]
+    whole()
+    assert ports(stage, room.containers.list(all=True)[0].record.id) == [{stays, comes}] * 4
+    stage.clean("recorded")
+    for moment in moments:
+        id = published()
+        stage.killed_server("update", id, moment)
+        room.restarted()
+        record, *others = ports(stage, id)
+        assert others == [record] * 3, moment
+        assert stays in record, moment
+        stage.clean(moment)
+
+
+def ports(stage: Stage, id: str) -> list[set[int]]:
+    """By the record, the documents, the firewall and the kernel's list of listeners."""
+    container = stage.room.containers.get(id)
+    bindings = (container.record.host.port_bindings or {}).get("80/tcp") or ()
+    listed = subprocess.run(("nft", "list", "map", "inet", stage.room.config.bridge, "ports4_at"), capture_output=True,
+                            text=True, check=True).stdout
+    return [{int(one.host_port) for one in bindings},
+            {one.host_port for endpoint in container.endpoints for one in endpoint.published},
+            {port for port in PORTS if f"tcp . {port} :" in listed},
+            {port for _, port in listening("tcp", os.getpid()) if port in PORTS}]
