@@ -47,8 +47,9 @@ def to_start(store: Store, statuses: Statuses) -> list[ContainerId]:
             _log.warning("container %s: %s", id, error)
             continue
         state = container.state
-        if not state.running and restart.after_boot(container.record.host.restart_policy, count=state.restarts,
-                                                    started=state.started, stopped=state.stopped, code=state.exit_code):
+        policy = container.record.host.restart_policy
+        if not (state.running or state.dead) and restart.after_boot(
+                policy, count=state.restarts, started=state.started, stopped=state.stopped, code=state.exit_code):
             found.append(container)
     return [one.record.id for one in sorted(found, key=lambda one: one.record.created)]
 

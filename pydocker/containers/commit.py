@@ -32,10 +32,15 @@ class Commits:
         self._images, self._files, self._statuses, self._streams = images, files, statuses, streams
 
     def commit(self, id: ContainerId, reference: Reference | None, options: CommitOptions) -> Image:
-        """The new image. NotFound: the container's image is gone; InvalidParameter: a wrong change, or a digest."""
+        """The new image. NotFound: the container's image is gone; InvalidParameter: a wrong change, or a digest;
+        Conflict: the container is dead.
+        """
         if reference is not None and reference.digest is not None:
             raise InvalidParameter("cannot commit to digest reference")
-        record = self._statuses.container(id).record
+        container = self._statuses.container(id)
+        if container.state.dead:
+            raise Conflict(f"You cannot commit container {id} which is Dead")
+        record = container.record
         parent = self._images.resolve(record.image)
         preset = presets.of(record.config)
         defaults = presets.merged(options.config, preset) if options.config else preset

@@ -13,7 +13,7 @@ from itertools import chain
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import READING, Store
 from pydocker.containers.streams import Streams
-from pydocker.errors import PydockerError
+from pydocker.errors import Conflict, PydockerError
 from pydocker.layers import pack, view
 from pydocker.layers.below import Below
 from pydocker.layers.changes import Change, changes
@@ -51,8 +51,13 @@ class Files:
             yield upper, Below(fds)
 
     def export(self, id: ContainerId) -> Iterator[bytes]:
-        """All files as an archive, without what is mounted over them. It has begun when this returns."""
-        pieces = self._exported(self._statuses.container(id))
+        """All files as an archive, without what is mounted over them. It has begun when this returns. Conflict: it is
+        dead.
+        """
+        container = self._statuses.container(id)
+        if container.state.dead:
+            raise Conflict(f"You cannot export container {id} which is Dead")
+        pieces = self._exported(container)
         return chain([next(pieces)], pieces)  # what was never begun would never be closed
 
     def _exported(self, container: Container) -> Iterator[bytes]:

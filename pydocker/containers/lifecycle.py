@@ -73,6 +73,8 @@ class Lifecycle:
         with self.locked(id) as container:
             if container.state.running:
                 raise NotModified(f"container {id} is already started")
+            if container.state.dead:
+                raise Conflict("container is marked for removal and cannot be started")
             self._launch(container, attached)
 
     def _launch(self, container: Container, attached: Sequence[Attachment] = (), restarts: int = 0) -> None:
@@ -109,14 +111,15 @@ class Lifecycle:
         """A start that failed is an end, too: for those who wait for one, and for --rm."""
         code = self._statuses.container(container.record.id).state.exit_code
         if container.record.host.auto_remove:
-            self.take_away(container, code, volumes=True)
+            with contextlib.suppress(PydockerError):  # it is dead, which matters less than why it was not started
+                self.take_away(container, code, volumes=True)
         for end, _ in waits:
             answer(end.dup(), code)
 
     def take_away(self, container: Container, exit_code: int, *, volumes: bool) -> None:
         """Remove the files of a container that does not run, and tell whoever waits for that.
 
-        `volumes`: its anonymous volumes go, too, unless another container has them.
+        `volumes`: its anonymous volumes go, too, unless another container has them. Raises PydockerError.
         """
         paths, record = self._store.paths, container.record
         if remains.remove(paths.container(record.id), paths.container_run(record.id), paths.names, paths.temporary):

@@ -15,7 +15,7 @@ from pydocker.containers.options import LogOptions
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
-from pydocker.errors import NotSupported, Unavailable
+from pydocker.errors import Conflict, NotSupported, Unavailable
 from pydocker.model.container import Container, ContainerId, Record
 from pydocker.monitor import control
 from pydocker.monitor.logformat import JSON, LOCAL, Entry
@@ -55,6 +55,8 @@ class Logs:
     def read(self, id: ContainerId, options: LogOptions, gone: Selectable | None) -> Iterator[tuple[int, bytes]]:
         """(stream, text) in order. `gone` becomes readable when nobody listens any more. Raises at once."""
         container = self._statuses.container(id)
+        if container.state.dead:
+            raise Conflict("can not get logs from container which is dead or marked for removal")
         if container.record.host.log_config.type == "none":
             raise NotSupported("configured logging driver does not support reading")
         # Subscribed before the first read: what comes in between is found by one of the two.

@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 
 def remove(lifecycle: Lifecycle, statuses: Statuses, id: ContainerId, *, force: bool,
            volumes: bool = False) -> None:
-    """Conflict: it runs, and `force` is not asked for. `volumes`: its anonymous volumes go, too."""
+    """Conflict: it runs, and `force` is not asked for. PydockerError: its files cannot be deleted; it is dead now.
+    `volumes`: its anonymous volumes go, too.
+    """
     state = statuses.container(id).state
     if state.running:
         if not force:
@@ -53,8 +55,13 @@ def recover(store: Store, statuses: Statuses, volumes: Volumes) -> None:
     finish removals, drop half-made containers, tell the truth about the others.
     """
     for entry in os.scandir(store.paths.temporary):
-        if entry.name.startswith(("container-", "removed-")):
+        kind, _, id = entry.name.partition("-")
+        if kind == "container":
             delete_left(store.paths.temporary / entry.name)
+        elif kind == "removed":
+            with _told(ContainerId(id)):
+                remains.finish(store.paths.container(id), store.paths.container_run(id), store.paths.names,
+                               store.paths.temporary)
     known = set(store.ids())
     for link in os.scandir(store.paths.names):  # a name that was taken for a container that was never made
         if link.is_symlink() and os.readlink(link.path) not in known:
@@ -66,7 +73,7 @@ def recover(store: Store, statuses: Statuses, volumes: Volumes) -> None:
     for id in known:
         with contextlib.suppress(FileNotFoundError), _told(id):
             container = statuses.container(id)
-            ended = container.record.host.auto_remove and container.state.status is Status.EXITED
+            ended = container.record.host.auto_remove and container.state.status in (Status.EXITED, Status.DEAD)
             if ended and remains.remove(store.paths.container(id), store.paths.container_run(id), store.paths.names,
                                         store.paths.temporary):
                 store.journal.container(container.record, "destroy")

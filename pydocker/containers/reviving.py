@@ -94,5 +94,9 @@ class Watch:
         run = self._paths.container_run(id)
         with contextlib.suppress(FileNotFoundError):
             if self._statuses.lost_monitor(id) and (lock := locks.acquire(run / LOCK, blocking=False)) is not None:
-                remains.finish(id, run, self._paths.names, self._paths.temporary)
-                os.close(lock)
+                try:
+                    remains.finish(self._paths.container(id), run, self._paths.names, self._paths.temporary)
+                except PydockerError as error:
+                    _log.warning("%s", error)
+                finally:
+                    os.close(lock)

@@ -1,8 +1,8 @@
 """Containers on disk: `containers/<id>/config.json`, and `names/<name>`, a symbolic link whose target is the id.
 
 A container exists when `containers/<id>` does: the directory is filled under `tmp/` and renamed, and renamed back there
-before it is deleted. A link whose container does not exist is what a crash left, and counts as free. Links change only
-under the lock of `names/`; directories need none, because rename(2) lets one of two win.
+before it is deleted. A link whose container is in neither place is what a crash left, and counts as free. Links change
+only under the lock of `names/`; directories need none, because rename(2) lets one of two win.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ class Store:
         link = self.paths.names / name
         with contextlib.suppress(FileNotFoundError):
             holder = os.readlink(link)
-            if self.paths.container(holder).is_dir():
+            if self.paths.container(holder).is_dir() or remains.grave(self.paths.temporary, holder).is_dir():
                 raise Conflict(f'Conflict. The container name "/{name}" is already in use by container "{holder}". '
                                "You have to remove (or rename) that container to be able to reuse that name.")
             os.unlink(link)

@@ -30,6 +30,8 @@ def update(lifecycle: Lifecycle, store: Store, streams: Streams, id: ContainerId
     check(change)
     with lifecycle.locked(id) as container:
         try:
+            if container.state.dead:
+                raise Conflict('container is marked for removal and cannot be "update"')
             record = replace(container.record, host=merged(container.record.host, change))
             if container.state.running and _limits(change):
                 _apply(streams, container, resources(record, change))

@@ -310,6 +310,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def restarting(self) -> bool:
         return self.status is Status.RESTARTING
 
+    @property
+    def dead(self) -> bool:
+        """It was to be removed, and something of it could not be deleted: it can only be removed again."""
+        return self.status is Status.DEAD
+
 
 class Container(msgspec.Struct, frozen=True):
     """Both halves, as read at one moment; and where it is in its networks, while it runs."""

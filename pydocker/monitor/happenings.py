@@ -53,7 +53,7 @@ class Happenings:
         self("die", exitCode=str(state.exit_code), execDuration=str(int(state.finished - state.started)))
 
     def destroy(self) -> None:
-        """Remove the container (--rm), and tell if it was us who did."""
+        """Remove the container (--rm), and tell if it was us who did. PydockerError: it cannot be, and is dead now."""
         launch = self._launch
         if remains.remove(launch.data_path, launch.run_path, Path(launch.names), Path(launch.temporary)):
             self("destroy")

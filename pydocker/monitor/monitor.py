@@ -310,8 +310,7 @@ class Monitor:
         self._ended = True
         self._log.close()
         if self._removes:
-            self._tell_all.destroy()
-            self._waits.tell(self.state.exit_code, removed=True)
+            self._waits.outlast(self._tell_all.destroy, self.state.exit_code)
         self.desk.close()
         self._waits.close()
         # The overlay is out of sight, but alive by this descriptor: its last user syncs the file system below it, for

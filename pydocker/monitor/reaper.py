@@ -51,7 +51,8 @@ def sweep_up(launch: Launch, server: socket.socket) -> None:
     end_sessions(launch.run_path / EXECS)
     remains.sweep(launch.run_path, keep=(EXECS, LOCK))
     if launch.auto_remove:
-        tell.destroy()
+        with contextlib.suppress(PydockerError):  # it is dead, and its state says why
+            tell.destroy()
     elif not os.path.exists(launch.run_path / EXECS):
         remains.give_up(launch.run_path, LOCK)
     control.send(server, control.Done())

@@ -1,9 +1,11 @@
 """Who waits for the container's end, or for its removal: one answer each, unless the peer gives up before."""
 
 import socket
+from collections.abc import Callable
 
+from pydocker.errors import PydockerError
 from pydocker.monitor import control
-from pydocker.monitor.desk import answer
+from pydocker.monitor.desk import answer, failure
 from pydocker.monitor.loop import Loop
 
 
@@ -28,6 +30,16 @@ class Waits:
         """Answer those who wait for this."""
         for connection in [one for one, wanted in self._waiting.items() if wanted == removed]:
             answer(self._take(connection), control.Ended(exit_code))
+
+    def outlast(self, remove: Callable[[], None], exit_code: int) -> None:
+        """Remove the container, and tell those who wait for that, be it why it cannot be removed."""
+        try:
+            remove()
+        except PydockerError as error:
+            for connection in tuple(self._waiting):
+                answer(self._take(connection), failure(error))
+        else:
+            self.tell(exit_code, removed=True)
 
     def close(self) -> None:
         """Hang up on all others: they find out by themselves."""

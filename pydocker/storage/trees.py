@@ -24,6 +24,7 @@ def delete_tree(path: Path) -> None:
     overlayfs leaves `work/work` with mode 0, which root may enter nevertheless (CAP_DAC_OVERRIDE).
 
     What is mounted below is never entered: OSError, EBUSY. It is somebody's data, a volume's on another machine, say.
+    The OSError's `filename` is where the file is now.
     """
     with contextlib.suppress(FileNotFoundError), _opened(path) as top:
         while not _cleared(path, top):
@@ -33,11 +34,12 @@ def delete_tree(path: Path) -> None:
 def _cleared(path: Path, top: int) -> bool:
     """Delete what is there now, and the directory; False: somebody has moved something up meanwhile."""
     fresh = (f".{os.urandom(8).hex()}" for _ in itertools.count())
-    pending = _empty(top, top, fresh)
+    with _placed(path):
+        pending = _empty(top, top, fresh)
     while pending:
         name = pending.pop()
-        with contextlib.suppress(FileNotFoundError):
-            with _inside(top, name) as fd:
+        with contextlib.suppress(FileNotFoundError), _placed(path):
+            with _inside(top, name) as fd, _placed(path / name):
                 pending += _empty(fd, top, fresh)
             os.rmdir(name, dir_fd=top)
     try:
@@ -57,6 +59,17 @@ def delete_left(path: Path) -> None:
         delete_tree(path)
     except OSError as error:
         _log.warning("%s stays: %s", path, os.strerror(error.errno or 0).lower())
+
+
+@contextlib.contextmanager
+def _placed(directory: Path) -> Iterator[None]:
+    """An error of what is in there names it by its whole path."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else ""  # scandir(3) of a descriptor has none
+        error.filename = str(directory / name)  # an absolute one stays as it is
+        raise
 
 
 @contextlib.contextmanager

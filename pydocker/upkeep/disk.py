@@ -7,16 +7,19 @@ events.jsonl), and what is being made.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection
 
 from pydocker.containers import Containers
-from pydocker.errors import Conflict, NotFound
+from pydocker.errors import Conflict, NotFound, PydockerError
 from pydocker.images import usage
 from pydocker.images.store import ImageStore
 from pydocker.model.container import Container
 from pydocker.model.usage import ContainerUsage, Usage, VolumeUsage
 from pydocker.storage import measure
 from pydocker.volumes.service import Volumes
+
+_log = logging.getLogger(__name__)
 
 CONTAINERS, IMAGES, VOLUMES = "container", "image", "volume"
 
@@ -51,6 +54,9 @@ def prune_containers(store: ImageStore, containers: Containers,
         try:
             containers.remove(container.record.id)
         except (NotFound, Conflict):  # somebody else removed it, or started it
+            continue
+        except PydockerError as error:  # it is dead; the others go all the same, as Docker's do
+            _log.warning("%s", error)
             continue
         removed.append(str(container.record.id))
         freed += size

@@ -117,7 +117,7 @@ def inspect_exec(session: ExecSession) -> Shape:
 def _state(state: State) -> Shape:
     return {
         "Status": state.status, "Running": state.running, "Paused": state.paused, "Restarting": state.restarting,
-        "OOMKilled": state.oom_killed, "Dead": state.status is Status.DEAD, "Pid": state.pid,
+        "OOMKilled": state.oom_killed, "Dead": state.dead, "Pid": state.pid,
         "ExitCode": state.exit_code, "Error": state.error, "StartedAt": rfc3339(state.started),
         "FinishedAt": rfc3339(state.finished), **({"Health": _health(state.health)} if state.health else {}),
     }

@@ -1,15 +1,21 @@
 """From create to remove, on a real kernel: exit codes, errors in Docker's words, and what is left (nothing)."""
 
+import contextlib
+import json
 import os
+import re
 import signal
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pydocker.containers.options import WaitCondition
+from pydocker.containers.options import CommitOptions, WaitCondition
 from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, StartFailed
 from pydocker.model.container import Config, HostConfig, Status, Ulimit
+from pydocker.upkeep.disk import prune_containers
 from tests.root.containers.room import Room, fails, wait_until
 from tests.waiting import catches
 
@@ -51,6 +57,54 @@ def test_rm_removes_after_the_end(any_room: Room) -> None:
     assert waiter.result() == 3
     assert str(fails(lambda: any_room.containers.get("short"))) == "No such container: short"
     assert any_room.left() == []
+
+
+@contextlib.contextmanager
+def immutable(room: Room, id: str) -> Iterator[None]:
+    """A file that the container has written, deep in a directory."""
+    upper = room.paths.container(id) / "upper"
+    wait_until((upper / "d/e/f").exists)
+    subprocess.run(("chattr", "+i", upper / "d/e/f"), check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(("chattr", "-R", "-i", upper), check=True)
+
+
+@pytest.mark.parametrize("rm", [False, True])
+def test_what_cannot_be_deleted_leaves_it_dead_and_loses_nothing(room: Room, *, rm: bool) -> None:
+    """As Docker: it is listed, by its name, and `rm` of it works as soon as it can. Only then has it been destroyed."""
+    id = room.create("sh", "-c", "mkdir -p d/e; echo x >d/e/f; read x; exit 3", name="held", open_stdin=True,
+                     stdin_once=True, volumes={"/v": {}}, host=HostConfig(auto_remove=rm))
+    other = room.create("true", name="other")
+    ended = room.containers.wait(id, WaitCondition.REMOVED if rm else WaitCondition.NEXT_EXIT)
+    terminal = room.attach(id, stdin=True)
+    room.containers.start(id)
+    with immutable(room, id):
+        terminal.end_input()
+        said = str(fails(ended.result if rm else lambda: room.containers.remove(id) if ended.result() else None))
+        assert re.fullmatch(f"remove container {id[:12]}: delete {room.paths.container(id)}/upper/.*/f: operation not "
+                            "permitted: it is dead now, and can be removed when that can be deleted", said)
+        state = room.containers.get("held").state
+        assert (state.status, state.exit_code, state.error) == (Status.DEAD, 3, said.partition(": it is dead")[0])
+        assert "marked for removal" in str(fails(lambda: room.containers.start("held")))
+        for act in (room.containers.export, lambda ref: room.containers.commit(ref, None, CommitOptions()), room.log):
+            assert "dead" in str(fails(lambda act=act: act(id))).lower()
+        assert isinstance(fails(lambda: room.containers.rename(other, "held")), Conflict)
+        assert prune_containers(room.images, room.containers, lambda one: True)[0] == [other]
+        room.another().recover()  # nor does the next server's start lose it
+        assert room.containers.get("held").state.status is Status.DEAD
+        assert len([*room.paths.volumes.glob("*/_data")]) == 1
+        assert happened(room, id)[-1] != "destroy"
+    room.containers.remove("held", volumes=True)
+    assert happened(room, id)[-1] == "destroy"
+    assert [*room.paths.volumes.glob("*/_data")] == []
+
+
+def happened(room: Room, id: str) -> list[str]:
+    """What the events tell of it."""
+    lines = map(json.loads, room.paths.events.read_text().splitlines())
+    return [one["Action"] for one in lines if one["Actor"]["ID"] == id]
 
 
 def test_rm_removes_what_could_not_be_started(room: Room) -> None:
