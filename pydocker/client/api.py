@@ -25,6 +25,8 @@ T = TypeVar("T")
 Value = str | int | bool | tuple[str, ...] | None  # None: left out; several texts: the name repeated
 Query = Mapping[str, Value]
 
+_SAFE = ("GET", "HEAD")
+_ATTEMPTS = 3  # at a dying server, in the queue before its door, and at the next server
 _TOO_NEW = re.compile(r"client version \S+ is too new\. Maximum supported API version is (\d+\.\d+)")
 
 
@@ -149,11 +151,25 @@ class Client:
     def _exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]
     ) -> Response:
+        """Ask; and once more where a server that was killed cannot have done anything: it was only asked to tell
+        something (RFC 9110, 9.2.2), or had not read the request.
+        """
+        fields = {"Host": "pydocker", "User-Agent": "pydocker", **headers}
+        with _broken():
+            for _ in range(_ATTEMPTS - 1):
+                try:
+                    return self._asked(method, target, fields, body)
+                except http.Unanswered as error:
+                    if not isinstance(body, bytes) or not (method in _SAFE or error.unread):
+                        raise
+            return self._asked(method, target, fields, body)
+
+    def _asked(
+        self, method: str, target: str, fields: Mapping[str, str], body: bytes | Iterable[bytes]
+    ) -> Response:
         connection = http.Client(self._connect())
         try:
-            with _broken():
-                fields = {"Host": "pydocker", "User-Agent": "pydocker", **headers}
-                return Response(connection, connection.request(method, target, fields, body))
+            return Response(connection, connection.request(method, target, fields, body))
         except BaseException:
             connection.close()
             raise
@@ -166,6 +182,8 @@ class _broken:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if isinstance(error, http.Unanswered):
+            raise Unavailable(str(error)) from error
         if isinstance(error, http.ProtocolError):
             raise Unavailable(f"the server's answer is broken: {error}") from error
         if isinstance(error, ConnectionError):

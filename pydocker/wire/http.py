@@ -45,6 +45,18 @@ class PeerGone(ProtocolError):
     """The peer takes no more bytes."""
 
 
+class Unanswered(ProtocolError):
+    """The server went away before it said anything. `unread`: and before it had read the whole request.
+
+    Of a unix socket the kernel tells the latter by ECONNRESET (net/unix/af_unix.c, unix_release_sock: its peer was
+    closed with something in its queue, or was never accepted); TCP resets connections for more reasons.
+    """
+
+    def __init__(self, *, unread: bool) -> None:
+        super().__init__("the server closed the connection without an answer")
+        self.unread = unread
+
+
 class Head(NamedTuple):
     """A request's first line and headers (names in lower case)."""
 
@@ -67,6 +79,7 @@ class _Connection:
         self.socket = connected
         self._h11 = h11.Connection(role, max_incomplete_event_size=HEAD_LIMIT)
         self._given_away = False
+        self._reset = False
 
     def close(self) -> None:
         if not self._given_away:
@@ -91,6 +104,7 @@ class _Connection:
         try:
             return self.socket.recv(most)
         except ConnectionResetError:  # an end as well: h11 knows whether it came too early
+            self._reset = True
             return b""
 
     def _before_waiting(self) -> None:
@@ -225,7 +239,7 @@ class Client(_Connection):
                 body: bytes | Iterable[bytes] = b"") -> Answer:
         """Send one request, wait for the head of its answer (any status). An iterable body is sent in chunks.
 
-        `headers` needs `Host`. Raises ProtocolError (not HTTP, or closed without an answer) and OSError.
+        `headers` needs `Host`. Raises ProtocolError (not HTTP), Unanswered and OSError.
         """
         if self._h11.our_state is h11.DONE:
             self._h11.start_next_cycle()
@@ -235,9 +249,9 @@ class Client(_Connection):
         else:
             headers = {**headers, "Transfer-Encoding": "chunked"}
             make_room(self.socket)
-        self._send(h11.Request(method=method, target=target, headers=_lines(headers)))
         # A server may refuse a body half way and close: its answer says why, the broken pipe does not.
         with contextlib.suppress(PeerGone):
+            self._send(h11.Request(method=method, target=target, headers=_lines(headers)))
             for number, piece in enumerate(body):
                 if number and _is_readable(self.socket):  # it has answered already: this would be read by nobody
                     return self._answer()
@@ -247,12 +261,16 @@ class Client(_Connection):
 
     def _answer(self) -> Answer:
         while True:
-            event = self._event()
+            try:
+                event = self._event()
+            except ProtocolError as error:
+                if self._h11.trailing_data == (b"", True):  # an end, and nothing before it
+                    unread = self._reset and self.socket.family == socket.AF_UNIX
+                    raise Unanswered(unread=unread) from error
+                raise
             if isinstance(event, h11.Response) or (
                     isinstance(event, h11.InformationalResponse) and event.status_code == 101):
                 return Answer(self, event.status_code, _headers(event.headers))
-            if not isinstance(event, h11.InformationalResponse):
-                raise ProtocolError("the server closed the connection without an answer")
 
     def pieces(self) -> Iterator[bytes]:
         return self._pieces()

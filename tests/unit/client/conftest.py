@@ -13,12 +13,16 @@ from pydocker.client.api import Client
 
 
 class Scripted:
-    """Answers each request (head and body read by their own rules) with the next of `answers`, then closes."""
+    """Answers each request (head and body read by their own rules) with the next of `answers`, then closes.
+
+    `reads`: whether it reads the next ones at all; else it looks whether there is something.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answers: list[bytes | Callable[[socket.socket], None]] = []
         self.requests: list[bytes] = []
+        self.reads: list[bool] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -41,7 +45,8 @@ class Scripted:
             except OSError:
                 return
             with connection:
-                self.requests.append(_request(connection))
+                reads = self.reads.pop(0) if self.reads else True
+                self.requests.append(_request(connection) if reads else connection.recv(1, socket.MSG_PEEK))
                 answer = self.answers.pop(0)
                 if callable(answer):
                     answer(connection)

@@ -62,7 +62,7 @@ def test_an_upload_asks_for_the_version_first(scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize("said", [
-    b"", b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[", answer("200 OK", b"no json"),
+    b"SSH-2.0-OpenSSH\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[", answer("200 OK", b"no json"),
     answer("200 OK", b"[1]"), answer("200 OK", b"\xff"),
 ])
 def test_garbage_is_one_line_about_the_server(scripted: Scripted, said: bytes) -> None:
@@ -71,6 +71,29 @@ def test_garbage_is_one_line_about_the_server(scripted: Scripted, said: bytes) -
         containers.listed(scripted.client(), {})
     assert str(caught.value).startswith(("the server's answer is broken", "the server closed the connection"))
     assert "\n" not in str(caught.value)
+
+
+def test_who_only_asks_asks_again_when_the_server_is_gone_without_a_word(scripted: Scripted) -> None:
+    scripted.answers = [b"", b"", answer("200 OK", b"[]")]
+    assert containers.listed(scripted.client(), {}) == ()
+    scripted.answers = [b"", b"", b""]
+    with pytest.raises(Unavailable, match=r"^the server closed the connection without an answer$"):
+        containers.listed(scripted.client(), {})
+    assert len(scripted.requests) == 6
+
+
+@pytest.mark.parametrize(("unread", "asked"), [(False, 1), (True, 2)])
+def test_what_would_have_an_effect_is_asked_again_only_if_it_was_not_read(scripted: Scripted, unread: bool,
+                                                                          asked: int) -> None:
+    """As long as it waits in the listener's queue, or in the socket's, nobody has read it."""
+    scripted.reads = [not unread]
+    scripted.answers = [b"", answer("200 OK")]
+    if unread:
+        containers.start(scripted.client(), "x")
+    else:
+        with pytest.raises(Unavailable, match="without an answer"):
+            containers.start(scripted.client(), "x")
+    assert len(scripted.requests) == asked
 
 
 def test_an_upgrade_hands_over_the_socket_and_what_was_read_too_far(scripted: Scripted) -> None:
