@@ -27,7 +27,7 @@ from pydocker.model.volume import Source
 from pydocker.monitor import health, remains
 from pydocker.monitor.attach import Attachment
 from pydocker.monitor.launch import EXECS, FILE, LOCK, MOUNTS, ROOTFS, Launch, Names, Seen
-from pydocker.monitor.networking import NAMES
+from pydocker.monitor.networking import LEGACY, NAMES
 from pydocker.monitor.recorded import STATE
 from pydocker.monitor.spawner import Spawner
 from pydocker.network import publishing
@@ -93,9 +93,10 @@ class Launcher:
             for endpoint in sandbox.endpoints:
                 self._networks.journal.network(self._networks.find(endpoint.network), "connect", container=record.id)
             ports = publishing.packed(sandbox.ports)
-            names = dict(zip(NAMES, sandbox.listening, strict=False))
+            kept = {"network": sandbox.namespace, "ports": ports, LEGACY: self._networks.legacy,
+                    **dict(zip(NAMES, sandbox.listening, strict=False))}
             try:
-                yield {"network": sandbox.namespace, "ports": ports, **names}, sandbox.endpoints
+                yield {name: fd for name, fd in kept.items() if fd >= 0}, sandbox.endpoints
             finally:
                 os.close(ports)
             sandbox.keep()

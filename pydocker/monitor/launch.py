@@ -129,7 +129,7 @@ class Spawn(msgspec.Struct, frozen=True, array_like=True):
 
     Descriptors: the server's end for the reply, monitor.lock (held), the clients', the waits', and what the monitor is
     to hold as long as the container may run: `kept` says what each is ("network": its namespace; "dns-udp", "dns-tcp":
-    where it is asked for names).
+    where it is asked for names; "ports": see network.publishing; "legacy": see network.legacy).
     """
 
     run: str

@@ -25,12 +25,12 @@ import msgspec
 
 from pydocker.errors import PydockerError
 from pydocker.model.container import State
-from pydocker.monitor import control
+from pydocker.monitor import control, guard
 from pydocker.monitor.happenings import Bell
 from pydocker.monitor.launch import FILE, Launch
 from pydocker.monitor.loop import READ
 from pydocker.monitor.monitor import Monitor
-from pydocker.monitor.networking import NAMES, endpoints
+from pydocker.monitor.networking import LEGACY, NAMES, endpoints
 from pydocker.storage import documents
 from runtime.linux import namespaces, prctl
 
@@ -115,6 +115,8 @@ def _hand_over(monitor: Monitor, kept: Mapping[str, int], to: socket.socket, ala
         alarm.register(fd, READ)
     for name in kept.keys() & NAMES:
         alarm.register(kept[name], READ)
+    if LEGACY in kept:
+        alarm.register(kept[LEGACY], guard.ONE_OF_ALL)
     if monitor.network.rules >= 0:
         alarm.register(monitor.network.rules, READ)
         fds.append(monitor.network.rules)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 NAMES = ("dns-udp", "dns-tcp")  # what a monitor keeps: the sockets on which its container asks for names
+LEGACY = "legacy"  # and what tells of iptables-legacy
 
 
 class EnterNetwork(Step[Birth], frozen=True):
@@ -69,6 +70,7 @@ class Sandbox:
         self._relays = Relays(loop)
         self._guard: Guard | None = None
         self._ports = kept.get("ports", -1)
+        self._legacy = kept.get(LEGACY, -1)
         if NAMES[0] in kept:
             self.listen([kept[name] for name in NAMES])
 
@@ -76,7 +78,7 @@ class Sandbox:
         """Look after the published ports, and the firewall, as long as there is somebody in the container. `rules` is
         a descriptor that is told of changes already."""
         if self._guard is None and self._launch.sandbox:
-            self._guard = Guard(self._loop, firewall(self._launch), rules)
+            self._guard = Guard(self._loop, firewall(self._launch), rules, self._legacy)
         if self._ports >= 0:
             self.arrange(self._ports)
             self._ports = -1

@@ -25,6 +25,7 @@ from pydocker.network.store import Store
 from pydocker.storage import documents, locks
 
 SHAPE = "firewall.txt"
+_SEEN = "legacy.txt"
 _NOTE = "unsettled-"  # and the endpoint's id
 _LOCK = "firewall.lock"  # its time: when somebody last looked whether the table is what it should be
 
@@ -173,14 +174,20 @@ class Firewall:
         self._adjust(elements)
 
     def look_after_legacy(self) -> None:
-        """Of changes to iptables-legacy's rules nobody is told."""
+        """Of changes to iptables-legacy's rules, not everybody is told."""
         if legacy.programs():
             with self._locked():
                 self._adjust(self._whole())
 
     def _adjust(self, elements: Iterable[Element]) -> None:
+        """iptables-legacy's rules. What was seen of them is kept, lest its program be run in vain: other monitors would
+        hear that, and look, too."""
+        bridges, note = _bridges(elements), self.directory / _SEEN
+        seen = " ".join((legacy.state(), *sorted(bridges)))
         with contextlib.suppress(PydockerError):  # `doctor` tells of it
-            legacy.adjust(self.table, _bridges(elements))
+            if _text(note) != seen:
+                legacy.adjust(self.table, bridges)
+                note.write_text(seen)
 
     def _apply(self, commands: str, *, with_exceptions: bool = False) -> None:
         try:
@@ -216,8 +223,9 @@ class Firewall:
     def _close(self) -> None:
         nft.apply(f"add table inet {self.table}\ndelete table inet {self.table}\n{self._exceptions(())}")
         self._adjust(())
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.directory / SHAPE)
+        for name in (SHAPE, _SEEN):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.directory / name)
 
     def _exceptions(self, elements: Iterable[Element]) -> str:
         bridges = _bridges(elements)
@@ -235,10 +243,7 @@ class Firewall:
 
     def _shape(self) -> str:
         """As it was when it was written."""
-        try:
-            return (self.directory / SHAPE).read_text()
-        except FileNotFoundError:
-            return ""
+        return _text(self.directory / SHAPE)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -256,6 +261,13 @@ def on_disk(networks: Store, endpoints: Endpoints) -> Whole:
         return tuple(firewall.everything(there, (each for one in there for each in endpoints.living(one.id))))
 
     return whole
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _bridges(elements: Iterable[Element]) -> list[str]:

@@ -1,22 +1,50 @@
 """Rules of iptables-legacy, which are in the kernel beside nftables', and which nft(8) does not show.
 
 Where its FORWARD chain drops what no rule of it accepts, it needs the same exceptions as everybody's (`foreign`). The
-kernel tells nobody when such a rule changes: so it is looked at whenever a container starts. A host without such rules
-(/proc/net/ip_tables_names does not have the table `filter`) is not kept waiting, and needs no program for it.
+kernel tells nobody when such a rule changes, but who changes one locks a file first (iptables(8), -w), and that can be
+watched. A host without such rules (/proc/net/ip_tables_names does not have the table `filter`) is not kept waiting, and
+needs no program for it.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
 
 from pydocker.errors import PydockerError
 from pydocker.network import nft
+from runtime.linux import inotify, xtables
 
 _PROGRAMS = {"/proc/net/ip_tables_names": "iptables-legacy", "/proc/net/ip6_tables_names": "ip6tables-legacy"}
+_VERSIONS = {"iptables-legacy": 4, "ip6tables-legacy": 6}
+_TABLE = "filter"
+_LOCK = Path("/run/xtables.lock")
 _SIDES = {"from": "-i", "to": "-o"}
 
 
 def programs() -> tuple[str, ...]:
     """Those that have rules here."""
-    return tuple(program for path, program in _PROGRAMS.items() if "filter" in _names(path))
+    return tuple(program for path, program in _PROGRAMS.items() if _TABLE in _names(path))
+
+
+def watch() -> int:
+    """A descriptor, non-blocking, that is readable when one of the programs has changed something, perhaps; -1: nobody
+    can, or a user has no inotify instance left (there are 128: so one is for all monitors)."""
+    try:
+        if not any(map(nft.find, _VERSIONS)):
+            return -1
+        os.close(os.open(_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # as the programs do
+        return inotify.watch(_LOCK, inotify.IN_CLOSE_NOWRITE)
+    except OSError:
+        return -1
+
+
+def state() -> str:
+    """What tells all rules that there are now from other ones, for a few system calls; "" where there are none."""
+    try:
+        return " ".join(f"{program}:{crc32(xtables.rules(_VERSIONS[program], _TABLE)):08x}" for program in programs())
+    except OSError:  # somebody is at it
+        return "?"
 
 
 def _names(path: str) -> list[str]:

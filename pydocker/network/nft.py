@@ -127,14 +127,18 @@ def _run(words: Sequence[str], text: str = "") -> bytes:
 
 def _spawn(name: str, words: Sequence[str], files: Sequence[int]) -> int:
     actions = [(os.POSIX_SPAWN_DUP2, file, number) for number, file in enumerate(files)]
-    program = next((path for folder in _PATH.split(":") if os.access(path := f"{folder}/{name}", os.X_OK)), "")
-    if not program:
+    if not (program := find(name)):
         package = "nftables" if name == _PROGRAM else "iptables"
         raise PydockerError(f"{name}: executable file not found: networks need the package {package}")
     # What Python ignores would stay ignored across execve(2).
     pid = os.posix_spawn(program, (name, *words), _ENVIRONMENT, file_actions=actions,
                          setsigdef=(signal.SIGPIPE, signal.SIGXFSZ))
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def find(name: str) -> str:
+    """The program's path; "": it is not installed."""
+    return next((path for folder in _PATH.split(":") if os.access(path := f"{folder}/{name}", os.X_OK)), "")
 
 
 def _content(file: int) -> bytes:

@@ -6,6 +6,7 @@ Locks, always in this order: the store's (names and subnets), then one network's
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from pydocker.events.journal import Journal
 from pydocker.model.event import Kind
 from pydocker.model.network import BRIDGE, HOST, NONE, PREDEFINED, Asked, Endpoint, Network, NetworkId
 from pydocker.network import asked as requests
-from pydocker.network import default, doctor, ipam, options, plan
+from pydocker.network import default, doctor, ipam, legacy, options, plan
 from pydocker.network.endpoints import Endpoints
 from pydocker.network.firewalling import Firewall, on_disk
 from pydocker.network.netlink import Netlink
@@ -41,6 +42,7 @@ class Networks:
         self.firewall = Firewall(config.bridge, paths.run / "firewall", on_disk(self._store, self.endpoints),
                                  opened=config.ip_forward_no_drop)
         self._rules: RuleWatch | None = None
+        self._legacy = -1
         self._config = config
         self._host: Netlink | None = None
         self._checked: dict[NetworkId, int] = {}  # the number of the link that was found to be as it should
@@ -60,6 +62,17 @@ class Networks:
         if self._rules is not None:
             self._rules.close()
             self._rules = None
+        if self._legacy >= 0:
+            os.close(self._legacy)
+            self._legacy = -1
+
+    @property
+    def legacy(self) -> int:
+        """A descriptor for monitors, readable when iptables-legacy's rules may have been changed; -1: they cannot be.
+        It is the same one for all: the first who reads it looks after them."""
+        if self._legacy < 0:
+            self._legacy = legacy.watch()
+        return self._legacy
 
     def recover(self) -> None:
         """At start-up: take out what killed monitors have left, forget networks that are gone, and have the default one

@@ -56,6 +56,12 @@ class Boxes:
         return Box(self._engine, ref, self._undo)
 
 
+def parent(of: Box) -> int:
+    """The pid of its monitor."""
+    with open(f"/proc/{of.pid}/stat", encoding="ascii") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
 @pytest.fixture
 def box(engine: Engine) -> Iterator[Boxes]:
     with ExitStack() as undo:

@@ -13,7 +13,7 @@ import pytest
 
 from pydocker.storage import locks
 from tests.engine import Engine
-from tests.root.ports.conftest import Box, Boxes, nft
+from tests.root.ports.conftest import Boxes, nft, parent
 from tests.root.ports.hosts import (
     CLIENT,
     CLIENT6,
@@ -242,7 +242,7 @@ def test_ports_stay_through_a_restart_by_policy(engine: Engine, around: Surround
 
 def test_a_killed_monitor_leaves_no_port_behind(engine: Engine, around: Surroundings, box: Boxes) -> None:
     first = box("--name", "first", "-p", "8080:80", "-p", "5353:53/udp")
-    os.kill(_monitor(first), signal.SIGKILL)
+    os.kill(parent(first), signal.SIGKILL)
     deadline = time.monotonic() + 10
     while engine.ok("inspect", "-f", "{{.State.Status}}", "first") == "running":
         assert time.monotonic() < deadline
@@ -261,7 +261,7 @@ def test_a_monitor_that_was_killed_while_no_server_ran(make_engine: Callable[...
         before = boxes("-p", "8080:80").serve(80)
         assert around.client.ask(ENGINE, 8080).strip() == CLIENT
         own.stop()
-        for pid in (_monitor(before), before.pid):
+        for pid in (parent(before), before.pid):
             os.kill(pid, signal.SIGKILL)
         after = boxes().serve(80)
         assert after.address == before.address
@@ -273,7 +273,7 @@ def test_a_monitor_that_was_killed_half_through_its_end(engine: Engine, around: 
     """Its endpoint is out of the network, and its port still in the firewall."""
     before = box("--name", "first", "-p", "8080:80").serve(80)
     assert around.client.ask(ENGINE, 8080).strip() == CLIENT
-    monitor = _monitor(before)
+    monitor = parent(before)
     os.kill(monitor, signal.SIGSTOP)
     for document in engine.roots[1].glob("networks/*/endpoints.json"):
         document.write_text("[]")
@@ -316,11 +316,6 @@ def test_a_server_that_was_killed_while_a_port_went(make_engine: Callable[..., E
             around.client.ask(ENGINE, 8080)
         own.ok("rm", "-f", "first")
         assert "8080" not in nft("list", "table", "inet", own.bridge)
-
-
-def _monitor(of: Box) -> int:
-    with open(f"/proc/{of.pid}/stat", encoding="ascii") as file:
-        return int(file.read().rpartition(")")[2].split()[1])
 
 
 def test_a_client_that_goes_on_sending_reaches_the_next_container(engine: Engine, around: Surroundings,
