@@ -57,6 +57,7 @@ class Engine:
         self.bridge = f"pd-{root.name}"[:15]  # engines of one session have one network
         self._kept: tuple[set[str], set[str], set[str], set[str]] = (set(), set(), set(), set())
         self._seen: tuple[int, ...] | None = None
+        self._known: tuple[tuple[int, ...] | None, set[str]] = (None, set())
         keys = {"data-root": str(root / "data"), "exec-root": str(root / "run"), "hosts": [self.host],
                 "cgroup-parent": f"/{token}", "bridge": self.bridge}
         self.config.write_text(json.dumps(keys | config))
@@ -189,7 +190,10 @@ class Engine:
         return {id for id, name in names.items() if name not in ("bridge", "host", "none")}
 
     def _images(self) -> set[str]:
-        return set(self.ok("images", "-q", "--no-trunc").split())
+        """Asked for only where some came or went."""
+        if (index := self._index()) != self._known[0]:
+            self._known = (index, set(self.ok("images", "-q", "--no-trunc").split()))
+        return self._known[1]
 
     def _index(self) -> tuple[int, ...] | None:
         """Another value where images came or went: the file that says which there are is made anew each time."""
