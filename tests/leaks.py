@@ -67,13 +67,18 @@ def isolate_mounts() -> str:
 
 
 def isolate_network() -> None:
-    """Give the calling process, and what it starts from now on, a network with nothing but loopback (needs root)."""
+    """Give the calling process, and what it starts from now on, a network with nothing but loopback (needs root).
+
+    It forwards IPv4, as a machine on which engines have run. (A new one has the machine's own setting for that:
+    kernel, Documentation/admin-guide/sysctl/net.rst, devconf_inherit_init_net.)
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), f"unshare(CLONE_NEWNET): {os.strerror(ctypes.get_errno())}")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any:
         up = struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING)
         fcntl.ioctl(any, SIOCSIFFLAGS, up)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
 def snapshot(scope: Scope) -> Snapshot:

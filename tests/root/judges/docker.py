@@ -8,7 +8,7 @@ from tests.root.cli.dockerd import Dockerd
 from tests.root.judges.engines import Island, Judge, remove_cgroups
 
 # dockerd's own runc is `runc`; the resource limits that it may not raise here are the session's.
-OPTIONS = ("--userland-proxy=false", "--ip-forward=false", "--ip6tables=false", "--default-ulimit", "nofile=1024:1024")
+OPTIONS = ("--userland-proxy=false", "--ip6tables=false", "--default-ulimit", "nofile=1024:1024")
 
 
 class Docker:

@@ -12,6 +12,7 @@ import pytest
 
 from runtime.state import start_time
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
+from tests.waiting import wait_until
 
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 HOST = ("prestart", "createRuntime", "poststart", "poststop")
@@ -179,7 +180,8 @@ def test_a_hook_that_takes_too_long_is_killed_with_its_children(runtime: Runtime
     pids.mkdir()
     pids.chmod(0o777)
     where = "/seen" if kind == "startContainer" else str(pids)
-    script = f"sleep 77 & echo $! > {where}/child; wait"
+    sleep = f"sleep 77.{os.getpid()}"  # nobody else's on this machine
+    script = f"{sleep} & echo $! > {where}/child; wait"
     configured(runtime, {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "timeout": 1}]})
     began = time.monotonic()
     done = runtime("run", "--bundle", str(runtime.bundle), "c")
@@ -187,8 +189,7 @@ def test_a_hook_that_takes_too_long_is_killed_with_its_children(runtime: Runtime
     assert done.returncode == 1
     assert done.stderr == f"pydocker-runtime: error running {kind} hook #0: hook ran past specified timeout of 1.0s\n"
     assert (pids / "child").exists()
-    sleeping = subprocess.run(["pgrep", "-f", "sleep 77"], capture_output=True, text=True, check=False).stdout.split()
-    assert not sleeping, "its child lives on"
+    wait_until(lambda: subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).returncode == 1)
 
 
 @pytest.mark.parametrize(("hook", "words"), [
