@@ -23,6 +23,8 @@ import msgspec
 from pydocker.model.network import BRIDGE, Endpoint, Network, Published
 from pydocker.network import gateways, options
 
+_COMMENT = "networks of pydocker, which remembers in "
+_LONGEST_COMMENT = 128  # characters: NFTNL_UDATA_TABLE_COMMENT_MAXLEN, libnftnl/udata.h
 _UNSPEAKABLE = frozenset('"\\*')  # in a name between quotes
 LOOPBACK4, LOOPBACK6 = ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_address("::1")
 ANY4, ANY6 = "0.0.0.0", "::"  # as Docker tells where a port is published
@@ -160,14 +162,23 @@ _CLOSED = """
 """
 
 
-def ruleset(table: str, elements: Iterable[Element], closed: Iterable[Closed] = ()) -> str:
+def ruleset(table: str, elements: Iterable[Element], closed: Iterable[Closed] = (), directory: str = "") -> str:
     """The whole table, whatever is there now.
 
     `closed`: as far as the host was no router before, and is to be none for others.
+    `directory`: where its engine keeps what it has to remember; other engines of this host look there.
     """
     body = _SETS + _CHAINS.replace("OTHERS", "".join(map(_closed, closed)))
+    comment = f"{_COMMENT}{directory}"
+    if len(comment) > _LONGEST_COMMENT or _UNSPEAKABLE.intersection(directory) or not directory:
+        comment = _COMMENT.split(",")[0]
     return (f"add table inet {table}\ndelete table inet {table}\n"
-            f'table inet {table} {{\n\tcomment "networks of pydocker"{body}}}\n' + add(table, elements))
+            f'table inet {table} {{\n\tcomment "{comment}"{body}}}\n' + add(table, elements))
+
+
+def directory(shape: str) -> str:
+    """The other way round, from the table as nft(8) lists it; "" if it does not tell."""
+    return shape.partition(_COMMENT)[2].partition('"')[0]
 
 
 def _closed(what: Closed) -> str:

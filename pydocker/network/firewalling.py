@@ -61,16 +61,25 @@ class Firewall:
             return
         versions = () if network.internal else firewall.versions(network)
         with self._locked(), contextlib.ExitStack() as undo:
-            to_enable = [version for version in versions if forwarding.foresee(self.directory, version)]
-            for version in to_enable:
-                undo.callback(forwarding.restore, self.directory, version, used=False)
-            if forwarding.decide(self.directory, self._opened) or to_enable:
+            new = {version: False for version in versions if forwarding.foresee(self.directory, version)}
+            new |= dict.fromkeys(self._inherited(versions), True)
+            for version, used in new.items():
+                undo.callback(forwarding.restore, self.directory, version, used=used)
+            if forwarding.decide(self.directory, self._opened) or new:
                 self._write()
             else:
                 self._apply(firewall.add(self.table, elements), with_exceptions=True)
-            for version in to_enable:
+            for version in new:  # also where another engine has just turned it off
                 forwarding.enable(self.directory, version)
             undo.pop_all()
+
+    def _inherited(self, versions: Iterable[int]) -> list[int]:
+        """As far as it was another engine that made the host a router: now we know what it was before, too."""
+        known = forwarding.remembered(self.directory).versions
+        unknown = [version for version in versions if version not in known]
+        places = [firewall.directory(nft.shape(other)) for other in self._engines(nft.chains())] if unknown else []
+        return [version for place in filter(None, places) for version in unknown
+                if forwarding.inherit(self.directory, Path(place), version)]
 
     def dismiss(self, network: Network) -> None:
         """It is gone. With the last one goes everything, as if we had never been here. Raises PydockerError."""
@@ -80,9 +89,10 @@ class Firewall:
                 left = self._whole()
                 needed = {version for version in (4, 6) if any(one.where == f"subnets{version}" for one in left)}
                 unneeded = set(forwarding.remembered(self.directory).versions) - needed
-                used = bool(unneeded) and self._others_route()
+                if unneeded:  # before it is looked who needs it: of two engines that let it go, each would leave it
+                    self._apply(firewall.delete(self.table, elements))
                 for version in unneeded:
-                    forwarding.restore(self.directory, version, used=used)
+                    forwarding.restore(self.directory, version, used=self._is_used(version))
                 if not left:
                     self._close()
                 elif unneeded:
@@ -90,10 +100,21 @@ class Firewall:
                 else:
                     self._apply(firewall.delete(self.table, elements), with_exceptions=True)
 
-    def _others_route(self) -> bool:
-        """Whether somebody else has rules for what the host forwards. A chain that is empty says nothing."""
-        chains = foreign.forwarding(nft.chains(), self.table)
-        return any(foreign.others(self.table, nft.rules(chain)) for chain in chains) or legacy.has_others(self.table)
+    def _is_used(self, version: int) -> bool:
+        """Whether another engine has networks of this kind, or somebody else rules for what the host forwards. A chain
+        that is empty says nothing."""
+        chains = nft.chains()
+        engines = self._engines(chains)
+        others = [one for one in foreign.forwarding(chains, self.table) if (one.family, one.table) not in [
+            ("inet", name) for name in engines]]
+        return (any(nft.filled(name, f"subnets{version}") and _lives(name) for name in engines)
+                or any(foreign.others(self.table, nft.rules(chain)) for chain in others)
+                or legacy.has_others(self.table))
+
+    def _engines(self, chains: Iterable[nft.Chain]) -> list[str]:
+        """The tables of other engines of this host."""
+        found = {one.table for one in chains if (one.family, one.name) == ("inet", "others")}
+        return sorted(found - {self.table})
 
     def publish(self, network: Network, endpoint: Endpoint) -> None:
         """Its published ports lead there from now on. Raises PydockerError."""
@@ -213,7 +234,7 @@ class Firewall:
         """The whole table, and the exceptions in other people's chains, in one transaction."""
         elements = self._whole()
         closed = forwarding.remembered(self.directory).closed
-        ours = firewall.ruleset(self.table, elements, closed)
+        ours = firewall.ruleset(self.table, elements, closed, str(self.directory))
         try:
             nft.apply(ours + self._exceptions(elements))
         except nft.Refused:  # a chain that went meanwhile, or a table that is its owner's alone: `doctor` tells of it
@@ -235,7 +256,7 @@ class Firewall:
 
     def _neighbours(self, chains: Iterable[nft.Chain], bridges: Sequence[str]) -> Iterator[str]:
         """Other engines of this host: whichever made it a router must not drop what is the others'."""
-        for other in {one.table for one in chains if (one.family, one.name) == ("inet", "others")} - {self.table}:
+        for other in self._engines(chains):
             theirs, known = nft.names(other, "bridges"), nft.names(other, "neighbours")
             if theirs is not None and known is not None:
                 gone = [name for name in known if not _exists(name)]
@@ -272,6 +293,11 @@ def _text(file: Path) -> str:
 
 def _bridges(elements: Iterable[Element]) -> list[str]:
     return [one.key.strip('"') for one in elements if one.where == "bridges"]
+
+
+def _lives(engine: str) -> bool:
+    """Whether one of its bridges is there: what was killed may leave its table."""
+    return any(map(_exists, nft.names(engine, "bridges") or ()))
 
 
 def _exists(interface: str) -> bool:

@@ -12,6 +12,9 @@ Documentation/networking/ip-sysctl.rst, ip_forward): so these are remembered as 
 an interface's own `forwarding` says only whether it is a host's or a router's; what forwards by itself has
 `force_forwarding` (since Linux 6.17), which is lost when the switch for all is turned off.
 
+Several engines of ours on one host: who comes second finds the host a router, and takes over what the first one
+remembers (`inherit`), as any of them may be the last.
+
 An IPv6 router does not listen to other routers (kernel, Documentation/networking/ip-sysctl.rst, accept_ra), and the
 host would lose its own route: interfaces that listened before are told to go on (accept_ra=2).
 """
@@ -81,8 +84,21 @@ def foresee(directory: Path, version: int) -> bool:
     return True
 
 
+def inherit(directory: Path, other: Path, version: int) -> bool:
+    """Take over what the engine remembers whose directory `other` is; whether that was anything new."""
+    known, theirs = remembered(directory), remembered(other)
+    if version in known.versions or version not in theirs.versions:
+        return False
+    before = {name: value for name, value in theirs.before.items() if name.startswith(f"ipv{version}/")}
+    _remember(directory, msgspec.structs.replace(known, before=known.before | before, links=known.links | {
+        version: theirs.links.get(version, ())}))
+    return True
+
+
 def enable(directory: Path, version: int) -> None:
-    """Make the host the router that was foreseen. Raises PydockerError."""
+    """Make the host the router that was foreseen, if it is none yet. Raises PydockerError."""
+    if is_on(version):
+        return
     for name in remembered(directory).before:
         if version == 6 and name.endswith(_LISTENS):
             with contextlib.suppress(FileNotFoundError):  # an interface that is gone

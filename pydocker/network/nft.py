@@ -85,6 +85,14 @@ def names(table: str, where: str) -> tuple[str, ...] | None:
     return tuple(name for item in items if item.set for name in item.set.elements)
 
 
+def filled(table: str, where: str) -> bool:
+    """Whether there is anything in a set."""
+    try:
+        return b"elements" in _run(("list", "set", "inet", table, where))
+    except Refused:
+        return False
+
+
 def shape(table: str) -> str:
     """The table's chains and rules and sets, without what is in these and without counters; "" if it is not there."""
     try:

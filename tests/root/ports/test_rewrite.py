@@ -1,9 +1,11 @@
 """The firewall by itself, with real rules in a table of its own."""
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pydocker.model.network import Endpoint, Network, NetworkId, Pool, Published
@@ -50,8 +52,7 @@ def test_the_hosts_settings_are_put_back(table: str, tmp_path: Path) -> None:
     tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything(alive, [])))
     tested.admit(NET)
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
-    assert 'iifname != "alone0" counter' in subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True,
-                                                           capture_output=True, check=True).stdout
+    assert 'iifname != "alone0" counter' in _chain(table, "others")
     alive.clear()
     tested.dismiss(NET)
     assert settings() == before
@@ -64,9 +65,7 @@ def test_a_router_for_everybody(table: str, tmp_path: Path) -> None:
     for opened in (False, True):
         tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], [])), opened=opened)
         tested.admit(NET)
-        others = subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True, capture_output=True,
-                                check=True).stdout
-        assert ("drop" in others) is not opened
+        assert ("drop" in _chain(table, "others")) is not opened
     Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
@@ -95,8 +94,7 @@ def test_a_bridge_that_came_later_is_let_be_when_the_switch_was_turned_off_meanw
         path.write_text("0")
         tested.admit(NET)
         subprocess.run(("ip", "link", "add", "later0", "type", "bridge"), check=False, capture_output=True)
-    found = subprocess.run(("nft", "list", "chain", "inet", table, "others"), text=True, capture_output=True,
-                           check=True).stdout
+    found = _chain(table, "others")
     subprocess.run(("ip", "link", "delete", "later0"), check=True)
     path.write_text("0")
     assert "drop" in found and "later0" not in found
@@ -124,3 +122,38 @@ def test_who_relies_on_a_router_has_rules_for_it(table: str, tmp_path: Path, rul
     subprocess.run(("iptables-legacy", "-F", "FORWARD"), check=True)
     found, written = path.read_text(), path.write_text("0")
     assert (found, written) == (after, 1)
+
+
+@pytest.mark.parametrize("first_goes", [True, False], ids=["the first goes first", "the second goes first"])
+def test_a_router_for_two_engines(table: str, tmp_path: Path, first_goes: bool) -> None:
+    """It is one for nobody else, and as long as either needs it; then the host is what it was before both."""
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    path.write_text("0")
+    other = msgspec.structs.replace(NET, id=NetworkId("b" * 64), pools=(Pool("10.80.0.0/24"),))
+    six = msgspec.structs.replace(NET, id=NetworkId("c" * 64), pools=(Pool("fd79::/64"),))
+    with _engine(table, tmp_path / "1") as (first, has), _engine(f"{table}-2", tmp_path / "2") as (second, also):
+        for engine, networks, network in ((first, has, NET), (second, also, other), (second, also, six)):
+            networks.append(network)
+            engine.admit(network)
+        gone, network, left, last = (first, NET, second, other) if first_goes else (second, other, first, NET)
+        (has if first_goes else also).remove(network)
+        gone.dismiss(network)
+        assert path.read_text() == "1\n" and "nfproto ipv4" in _chain(left.table, "others")
+        (also if first_goes else has).remove(last)
+        left.dismiss(last)
+        found, written = path.read_text(), path.write_text("0")
+        assert (found, written) == ("0\n", 1)
+        also.remove(six)
+        second.dismiss(six)
+
+
+@contextlib.contextmanager
+def _engine(table: str, directory: Path) -> Iterator[tuple[Firewall, list[Network]]]:
+    networks: list[Network] = []
+    yield Firewall(table, directory, lambda: tuple(firewall.everything(networks, []))), networks
+    subprocess.run(("nft", "delete", "table", "inet", table), capture_output=True, check=False)
+
+
+def _chain(table: str, name: str) -> str:
+    return subprocess.run(("nft", "list", "chain", "inet", table, name), text=True, capture_output=True,
+                          check=True).stdout
