@@ -18,19 +18,24 @@ from pydocker.model import platform as platforms
 from pydocker.model.platform import Platform
 
 PIECE = 1 << 20
+_IRREGULAR = {
+    stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link directly", stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a character device file", stat.S_IFBLK: "a block device file"}
 
 
 def save(session: Session, arguments: tuple[str, ...], *, output: str | None, platform: tuple[str, ...]) -> int:
     """Write the archive; a file gets its name only when it is whole."""
-    if output is None and os.isatty(session.stdout):
+    if not output and os.isatty(session.stdout):
         raise CommandError("cowardly refusing to save to a terminal. Use the -o flag or redirect")
     keep(session, output, "failed to save image", lambda: images.saved(session.client(), arguments, _asked(platform)))
     return 0
 
 
 def keep(session: Session, output: str | None, failed: str, ask: Callable[[], Response]) -> None:
-    """Write the body of what `ask` is answered to the file `output`, or to stdout. `failed` begins an error's text."""
-    path = None if output is None else os.path.join(session.directory, output)
+    """Write the body of what `ask` is answered to the file `output`, or to stdout (None, ""). `failed` begins an
+    error's text.
+    """
+    path = os.path.join(session.directory, output) if output else None
     if path is not None:
         _check(path, str(output), failed)
     with ask() as response:
@@ -51,16 +56,17 @@ def _print(session: Session, response: Response) -> None:
 
 
 def _check(path: str, shown: str, failed: str) -> None:
-    """Only what may be replaced by a file is written to: no device, no pipe, and no directory that is not there."""
+    """Only what may be replaced by a file is written to: no device, no link, and nothing in a directory that is not
+    there (moby/sys, atomicwriter).
+    """
     above = os.path.dirname(path)
     if not os.path.isdir(above):
-        raise CommandError(f"{failed}: invalid output path: stat {os.path.dirname(shown)}: no such file or directory")
+        why = "not a directory" if os.path.exists(above) else "no such file or directory"
+        raise CommandError(f"{failed}: invalid output path: stat {os.path.dirname(shown)}: {why}")
     with contextlib.suppress(FileNotFoundError):
-        kind = os.stat(path).st_mode
-        if not stat.S_ISREG(kind):
-            what = "a directory" if stat.S_ISDIR(kind) else "a device" if stat.S_ISCHR(kind) else "an irregular file"
-            raise CommandError(f"{failed}: invalid output path: {shown!r} must be a regular file: "
-                               f"got {what}")
+        kind = stat.S_IFMT(os.lstat(path).st_mode)
+        if kind != stat.S_IFREG:
+            raise CommandError(f"{failed}: cannot write to {_IRREGULAR[kind]}")
 
 
 def _write(path: str, shown: str, response: Response) -> None:

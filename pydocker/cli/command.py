@@ -30,18 +30,17 @@ class Arity(NamedTuple):
     def check(self, command: str, count: int) -> None:
         """Raises BadUsage (status 1) in Docker's words."""
         if count < self.least or (self.most is not None and count > self.most):
-            open_ended = self.most is None or (self.least < self.most and count < self.least)
             raise BadUsage(
-                f"pydocker: '{command}' {self._wanted(count)}", exit_code=1, hint="See" if open_ended else "Run")
+                f"pydocker: '{command}' {self._wanted()}", exit_code=1, hint="See" if self.most is None else "Run")
 
-    def _wanted(self, count: int) -> str:
+    def _wanted(self) -> str:
         if self.most == 0:
             return "accepts no arguments"
         if self.least == self.most:
             return f"requires {_arguments(self.least)}"
-        if self.most is None or count < self.least:
+        if self.most is None:
             return f"requires at least {_arguments(self.least)}"
-        return f"requires at most {_arguments(self.most)}"
+        return f"requires {f'at least {self.least} and ' * bool(self.least)}at most {_arguments(self.most)}"
 
 
 NONE, ONE, TWO, SOME = Arity(0, 0), Arity(1, 1), Arity(2, 2), Arity(1, None)
@@ -119,7 +118,12 @@ class Group(click.Group):
         return found
 
     def usage(self, ctx: click.Context) -> str:
+        """What its help begins with."""
         return f"{ctx.command_path} [OPTIONS] COMMAND" if self.flags else f"{ctx.command_path} COMMAND"
+
+    def _usage_of_errors(self, ctx: click.Context) -> str:
+        """The root's has words for what follows, the others' have none: so Docker's are."""
+        return f"{self.usage(ctx)} [ARG...]" if self.flags else ctx.command_path
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
@@ -128,7 +132,7 @@ class Group(click.Group):
                 raise ShowHelp(group_help(ctx, self))
             ctx.params = taken(ctx, self.flags, parsed)
         except BadUsage as error:
-            error.at(ctx.command_path, self.usage(ctx))
+            error.at(ctx.command_path, self._usage_of_errors(ctx))
             raise
         return []
 
@@ -147,7 +151,7 @@ class Group(click.Group):
         command = self.get_command(ctx, name)
         if command is None:
             error = BadUsage(f"pydocker: unknown command: {ctx.command_path} {name}", exit_code=1)
-            error.at(ctx.command_path, self.usage(ctx))
+            error.at(ctx.command_path, "" if self.flags else self._usage_of_errors(ctx))
             raise error
         with command.make_context(name, rest, parent=ctx) as inner:
             status: int = command.invoke(inner)

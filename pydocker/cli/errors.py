@@ -44,7 +44,8 @@ class BadUsage(PydockerError):
 
     def full(self) -> str:
         """The complaint, the usage line, and where to read more."""
-        return f"{self}\n\nUsage:  {self._usage}\n\n{self._hint} '{self._path} --help' for more information"
+        usage = f"Usage:  {self._usage}\n\n" if self._usage else ""
+        return f"{self}\n\n{usage}{self._hint} '{self._path} --help' for more information"
 
 
 def of_command(error: PydockerError, command: str) -> CommandError:

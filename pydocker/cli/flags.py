@@ -118,12 +118,13 @@ def _size_or_unlimited(text: str) -> int:
 
 def cpus(text: str) -> int:
     """1e-9 CPUs from `1.5` (docker/cli, opts.ParseCPUs: a rational number, no more than nine digits)."""
-    if not re.fullmatch(r"\d*\.?\d+|\d+\.", text, re.ASCII):
+    match = re.fullmatch(r"([+-]?)(?=\.?\d)(\d*)\.?(\d*)", text, re.ASCII)
+    if match is None:
         raise ValueError(f"failed to parse {text} as a rational number")
-    whole, _, fraction = text.partition(".")
+    sign, whole, fraction = match.groups()
     if len(fraction.rstrip("0")) > 9:
         raise ValueError("value is too precise")
-    return int(whole or 0) * 10**9 + int(fraction[:9].ljust(9, "0"))
+    return (-1 if sign == "-" else 1) * (int(whole or 0) * 10**9 + int(fraction[:9].ljust(9, "0")))
 
 
 _RESOURCES = frozenset(
@@ -183,9 +184,9 @@ def sysctl(text: str) -> tuple[str, str]:
 
 
 def condition(text: str) -> tuple[str, str]:
-    """One `--filter name=value`."""
+    """One `--filter name=value`; an empty text asks for nothing."""
     name, separator, value = text.partition("=")
-    if not separator:
+    if text and not separator:
         raise ValueError("bad format of filter (expected name=value)")
     return name.strip().lower(), value.strip()
 

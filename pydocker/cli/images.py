@@ -1,5 +1,6 @@
 """`pydocker images`, `rmi` and `tag`."""
 
+import re
 from collections.abc import Iterator
 
 from pydocker.cli import image_tree, phrases, table
@@ -21,6 +22,7 @@ HEADINGS = {
     "UniqueSize": "UNIQUE SIZE", "VirtualSize": "VIRTUAL SIZE",
 }
 KIND = "*formatter.imageContext"
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 _WITH_DIGEST = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
 
@@ -33,7 +35,7 @@ def list_images(
     for flag, given in (("--quiet", quiet), ("--digests", digests), ("--format", format)):
         if tree and given:
             raise CommandError(f"{flag} is not yet supported with --tree")
-    wanted = (*filter, *(("reference", name) for name in arguments))
+    wanted = (*filter, *(("reference", name) for name in arguments if name))
     found = images.listed(session.client(), {
         "all": all or None, "digests": digests or None, "manifests": tree or None, "filters": filters(wanted)})
     if tree:
@@ -88,13 +90,19 @@ def _separated(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part for text in given for part in text.split(",") if part)
 
 
+def _reference(text: str) -> reference.Reference:
+    try:
+        return reference.parse(text)
+    except InvalidParameter as error:
+        raise CommandError(f'Error parsing reference: "{text}" is not a valid repository/tag: {error}') from error
+
+
 def tag(session: Session, arguments: tuple[str, ...]) -> int:
     """Give an image one more name."""
     source, target = arguments
-    try:
-        parsed = reference.parse(target).with_default_tag()
-    except InvalidParameter as error:
-        raise CommandError(f'Error parsing reference: "{target}" is not a valid repository/tag: {error}') from error
+    if not _ID.fullmatch(source):
+        _reference(source)
+    parsed = _reference(target).with_default_tag()
     if parsed.digest:
         raise CommandError("refusing to create a tag with a digest reference")
     images.tag(session.client(), source, parsed.familiar_name, parsed.tag or "")

@@ -4,7 +4,7 @@ import contextlib
 
 from pydocker.cli import progress
 from pydocker.cli.archives import pieces
-from pydocker.cli.command import Arity, Command
+from pydocker.cli.command import SOME, Command
 from pydocker.cli.flags import value, values
 from pydocker.cli.session import Session
 from pydocker.client import images
@@ -30,7 +30,7 @@ def import_(
 
 
 IMPORT = Command(
-    "import", import_, synopsis="file|URL|- [REPOSITORY[:TAG]]", arity=Arity(1, 2),
+    "import", import_, synopsis="file|URL|- [REPOSITORY[:TAG]]", arity=SOME,
     help="Import the contents from a tarball to create a filesystem image", aliases=("image import", "import"),
     flags=(
         values("-c", "--change", help="Apply Dockerfile instruction to the created image"),

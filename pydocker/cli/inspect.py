@@ -11,7 +11,7 @@ from pydocker.cli.command import SOME, Command
 from pydocker.cli.errors import CommandError, told
 from pydocker.cli.flags import STRING, switch, value
 from pydocker.cli.session import Session
-from pydocker.client import containers, images, networks, system
+from pydocker.client import containers, images, networks, volumes
 from pydocker.client.api import ApiError, decoded
 from pydocker.errors import PydockerError
 
@@ -29,15 +29,15 @@ def inspect(
         "container": lambda name: containers.inspect(session.client(), name, size),
         "image": lambda name: images.inspect(session.client(), name),
         "network": lambda name: networks.inspect(session.client(), name),
-        "volume": lambda name: system.inspect(session.client(), "volumes", name),
+        "volume": lambda name: volumes.inspect(session.client(), name),
     }
     if type in _ELSEWHERE:
         raise CommandError(f"--type {type}: pydocker has none of these, neither swarms nor plugins")
     if type and type not in kinds:
         known = ", ".join(f'"{name}"' for name in sorted({*_ELSEWHERE, *kinds}))
         raise CommandError(f'unknown type: "{type}": must be one of {known}')
-    wanted = [kinds[type]] if type else list(kinds.values())
-    return print_all(session, arguments, functools.partial(_any, wanted), format)
+    fetch = kinds[type] if type else functools.partial(_any, list(kinds.values()))
+    return print_all(session, arguments, fetch, format)
 
 
 def inspect_containers(

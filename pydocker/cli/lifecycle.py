@@ -87,7 +87,9 @@ def unpause(session: Session, arguments: tuple[str, ...]) -> int:
 
 def remove(session: Session, arguments: tuple[str, ...], *, force: bool, link: bool, volumes: bool) -> int:
     def act(name: str) -> str:
-        containers.remove(session.client(), name.strip("/"), force=force, volumes=volumes, link=link)
+        if not (stripped := name.strip("/")):
+            raise CommandError("container name cannot be empty")
+        containers.remove(session.client(), stripped, force=force, volumes=volumes, link=link)
         return name
 
     return together(session, arguments, act, forgiven=404 if force else None)

@@ -51,7 +51,7 @@ def _given(session: Session, username: str | None, password: str | None, passwor
             raise CommandError("--password and --password-stdin are mutually exclusive")
     if password_stdin:
         if not username:
-            raise CommandError("Must provide --username with --password-stdin")
+            raise CommandError("the --password-stdin option requires --username to be set")
         password = _whole_input(session.stdin)
         if not password:
             raise CommandError("Error: Password Required")

@@ -98,7 +98,12 @@ def fields(given: Mapping[str, Any]) -> list[tuple[str, object]]:
     if given["link"] and mode not in _PLAIN and not mode.startswith("container:"):
         _put(first, ("Links",), given["link"], "--link and per-network links")
     names = [name for name, _ in networks]
-    if len(names) > 1 and any(name in _PLAIN or name.startswith("container:") for name in names):
+    plain = [name in _PLAIN or name.startswith("container:") for name in names]
+    if any(not name.strip() for name in names):
+        raise CommandError("no name set for network", 125)
+    if any(settings.get("Aliases") for (_, settings), alone in zip(networks, plain, strict=True) if alone):
+        raise CommandError("network-scoped aliases are only supported for user-defined networks", 125)
+    if len(set(plain)) > 1:
         raise CommandError("conflicting options: cannot attach both user-defined and non-user-defined network-modes",
                            125)
     if twice := next((name for name in names if names.count(name) > 1), None):

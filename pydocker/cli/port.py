@@ -15,7 +15,7 @@ def port(session: Session, arguments: tuple[str, ...]) -> int:
     """All published ports, or the addresses of one; a port that is not published is an error."""
     container, *asked = arguments
     ports = containers.ports(session.client(), container)
-    if asked:
+    if any(asked):
         lines = [_address(one) for one in ports.get(_key(asked[0])) or ()]
         if not lines:
             raise CommandError(f"Error: No public port '{asked[0]}' published for {container}")

@@ -10,6 +10,7 @@ from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.answers import ContainerSummary
 from pydocker.client.api import encoded
+from pydocker.gotemplate.lexer import quoted
 from pydocker.gotemplate.values import NO_POINTER, Row
 
 HEADINGS = {
@@ -72,6 +73,8 @@ def filters(given: tuple[tuple[str, str], ...]) -> str | None:
     """The API's form: {"name": {"web": true, ...}, ...}."""
     named: dict[str, dict[str, bool]] = {}
     for name, text in given:
+        if not name and not text:
+            continue
         named.setdefault(name, {})[text] = True
     return encoded(named).decode() if named else None
 
@@ -84,7 +87,7 @@ def row(container: ContainerSummary, whole: bool) -> table.Row:
     return {
         "ID": container.id if whole else phrases.short_id(container.id),
         "Image": _image(container, whole) or "<no image>",
-        "Command": f'"{container.command if whole else phrases.shortened(container.command, 20)}"',
+        "Command": quoted(container.command if whole else phrases.shortened(container.command, 20)),
         "CreatedAt": phrases.moment(container.created), "RunningFor": phrases.ago(container.created),
         "Status": container.status, "State": container.state,
         "Ports": portlist.shown(container.ports or ()), "Names": ",".join(names),

@@ -9,7 +9,6 @@ from pydocker.cli.flags import absent, switch, value
 from pydocker.cli.session import Session
 from pydocker.client import containers
 from pydocker.client.answers import ContainerDetail
-from pydocker.client.api import ApiError
 from pydocker.errors import PydockerError
 
 
@@ -29,7 +28,7 @@ def _start_all(session: Session, names: tuple[str, ...]) -> int:
     for name in names:
         try:
             containers.start(session.client(), name)
-        except ApiError as error:
+        except PydockerError as error:
             session.warn(told(error))
             failed.append(name)
         else:

@@ -14,7 +14,7 @@ from pydocker.cli.inspect import print_all
 from pydocker.cli.lifecycle import each
 from pydocker.cli.ps import filters
 from pydocker.cli.session import Session
-from pydocker.client import system, upkeep, volumes
+from pydocker.client import upkeep, volumes
 
 Conditions = tuple[tuple[str, str], ...]
 
@@ -57,7 +57,7 @@ def _row(volume: volumes.Volume) -> table.Row:
 
 
 def inspect(session: Session, arguments: tuple[str, ...], *, format: str | None) -> int:
-    return print_all(session, arguments, lambda name: system.inspect(session.client(), "volumes", name), format)
+    return print_all(session, arguments, lambda name: volumes.inspect(session.client(), name), format)
 
 
 def remove(session: Session, arguments: tuple[str, ...], *, force: bool) -> int:

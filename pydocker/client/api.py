@@ -202,6 +202,13 @@ def quoted(text: str, also: bytes = b"") -> str:
     return "".join(chr(byte) if byte in kept else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
 
 
+def required(kind: str, name: str) -> str:
+    """`name` as a segment. InvalidParameter where it is empty: the path would be another route's."""
+    if not name.strip():
+        raise InvalidParameter(f"invalid {kind} name or ID: value is empty")
+    return segment(name)
+
+
 def segment(text: str) -> str:
     """`text` as one segment of a path: a `?` or a `/../` in a container's name must not become another route."""
     return quoted(text)

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from pydocker.client import answers
-from pydocker.client.api import Client, Query, Response, Stream, decoded, segment
-from pydocker.errors import InvalidParameter
+from pydocker.client.api import Client, Query, Response, Stream, decoded, required
 
 
 class Asked(msgspec.Struct, frozen=True, rename="pascal"):
@@ -18,9 +17,7 @@ class Asked(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def _path(container: str, verb: str = "") -> str:
-    if not container.strip():
-        raise InvalidParameter("invalid container name or ID: value is empty")
-    return f"/containers/{segment(container)}" + (f"/{verb}" if verb else "")
+    return f"/containers/{required('container', container)}" + (f"/{verb}" if verb else "")
 
 
 def create(client: Client, request: object, name: str | None, platform: str | None) -> answers.Created:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pydocker.client import answers
-from pydocker.client.api import ApiError, Client, Query, Response, decoded, segment
+from pydocker.client.api import ApiError, Client, Query, Response, decoded, required, segment
 from pydocker.wire.pathstat import HEADER, PathStat, decode
 
 
@@ -15,7 +15,7 @@ def changes(client: Client, container: str) -> tuple[answers.FileChange, ...]:
 
 def export(client: Client, container: str) -> Response:
     """Begin to export: the answer's body is the archive."""
-    return client.send("GET", f"/containers/{segment(container)}/export")
+    return client.send("GET", f"/containers/{required('container', container)}/export")
 
 
 def _archive(container: str) -> str:
@@ -49,4 +49,5 @@ def extract(client: Client, container: str, path: str, content: Iterable[bytes],
 
 def commit(client: Client, query: Query) -> str:
     """Make an image of a container: its id."""
+    required("container", str(query["container"]))
     return decoded(client.post("/commit", query), answers.Created).id

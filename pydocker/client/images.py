@@ -7,6 +7,7 @@ import msgspec
 
 from pydocker.client import answers
 from pydocker.client.api import Client, Query, Response, decoded, quoted
+from pydocker.errors import NotFound
 
 if TYPE_CHECKING:
     from pydocker.model.platform import Platform
@@ -23,6 +24,8 @@ def listed(client: Client, query: Query) -> tuple[answers.ImageSummary, ...]:
 
 def inspect(client: Client, image: str, platform: str | None = None) -> bytes:
     """The document as the server wrote it."""
+    if not image.strip():
+        raise NotFound(f"Error: No such image: {image}")
     return client.send("GET", _path(image, "json"), {"platform": platform or None}).read()
 
 
@@ -79,7 +82,7 @@ def import_(client: Client, query: Query, archive: Iterable[bytes]) -> Response:
 
 def saved(client: Client, names: Sequence[str], platforms: Sequence[str]) -> Response:
     """Begin to save: the answer's body is the archive. `platforms` as JSON."""
-    if len(names) == 1:
+    if len(names) == 1 and names[0]:
         return client.send("GET", _path(names[0], "get"), {"platform": tuple(platforms) or None})
     return client.send("GET", "/images/get", {"names": tuple(names), "platform": tuple(platforms) or None})
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pydocker.client.api import Client, Query, decoded, segment
+from pydocker.client.api import Client, Query, decoded, required
 
 
 class Created(msgspec.Struct, frozen=True, rename="pascal"):
@@ -70,7 +70,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, rename={
 
 
 def _path(network: str, verb: str = "") -> str:
-    return f"/networks/{segment(network)}" + (f"/{verb}" if verb else "")
+    return f"/networks/{required('network', network)}" + (f"/{verb}" if verb else "")
 
 
 def create(client: Client, request: object) -> Created:
@@ -95,8 +95,12 @@ def remove(client: Client, network: str) -> None:
 
 
 def connect(client: Client, network: str, container: str, settings: object) -> None:
-    client.post(_path(network, "connect"), None, {"Container": container, "EndpointConfig": settings})
+    path = _path(network, "connect")
+    required("container", container)
+    client.post(path, None, {"Container": container, "EndpointConfig": settings})
 
 
 def disconnect(client: Client, network: str, container: str, *, force: bool) -> None:
-    client.post(_path(network, "disconnect"), None, {"Container": container, "Force": force})
+    path = _path(network, "disconnect")
+    required("container", container)
+    client.post(path, None, {"Container": container, "Force": force})

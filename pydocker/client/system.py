@@ -3,7 +3,7 @@
 from typing import cast
 
 from pydocker.client.answers import Json
-from pydocker.client.api import Client, Query, Response, decoded, segment
+from pydocker.client.api import Client, Query, Response, decoded
 
 
 def version(client: Client) -> dict[str, Json]:
@@ -16,11 +16,6 @@ def info(client: Client) -> dict[str, Json]:
 
 def _object(content: bytes) -> dict[str, Json]:
     return cast("dict[str, Json]", decoded(content, dict[str, object]))
-
-
-def inspect(client: Client, noun: str, name: str) -> bytes:
-    """The document of one of the `networks` or `volumes`, as the server wrote it."""
-    return client.send("GET", f"/{noun}/{segment(name)}").read()
 
 
 def listed(client: Client, noun: str) -> list[dict[str, Json]]:

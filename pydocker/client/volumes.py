@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from pydocker.client.api import Client, Response, decoded, encoded, segment
-from pydocker.errors import InvalidParameter
+from pydocker.client.api import Client, Response, decoded, encoded, required
 
 
 class Cluster(msgspec.Struct, frozen=True, rename="pascal"):
@@ -35,13 +34,16 @@ class _Listed(msgspec.Struct, frozen=True, rename="pascal"):
 
 
 def _path(name: str) -> str:
-    if not name.strip():
-        raise InvalidParameter("invalid volume name or ID: value is empty")
-    return f"/volumes/{segment(name)}"
+    return f"/volumes/{required('volume', name)}"
 
 
 def create(client: Client, body: Mapping[str, object]) -> Volume:
     return decoded(client.post("/volumes/create", None, body), Volume)
+
+
+def inspect(client: Client, name: str) -> bytes:
+    """The document as the server wrote it."""
+    return client.send("GET", _path(name)).read()
 
 
 def listed(client: Client, filters: str | None) -> tuple[Volume, ...]:

@@ -10,6 +10,7 @@ Documents and layers are written and synced before index.json names them, so wha
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _HEXADECIMAL = frozenset("0123456789abcdef")
+_WHOLE_ID = re.compile(r"(sha256:)?[0-9a-f]{64}", re.ASCII)
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +71,8 @@ class ImageStore:
     def resolve(self, name: str, platform: Platform | None = None) -> Image:
         """The image that is called `name`: a reference, an id (with or without `sha256:`), or an unambiguous prefix.
 
-        Raises NotFound with Docker's words: `No such image: x:latest`, or for an image of another platform.
+        Raises NotFound with Docker's words: `No such image: x:latest`, or for an image of another platform;
+        InvalidParameter: no image can be called so.
         """
         catalog = self.catalog()
         entry = self._by_name(catalog, name) or self._by_id(catalog, name)
@@ -297,7 +300,5 @@ class ImageStore:
 
 
 def _familiar(name: str) -> str:
-    try:
-        return references.parse(name).with_default_tag().familiar()
-    except InvalidParameter:
-        return name
+    """What was looked for. InvalidParameter: it is neither a reference nor an id."""
+    return name if _WHOLE_ID.fullmatch(name) else references.parse(name).with_default_tag().familiar()

@@ -88,11 +88,20 @@ def test_every_way_to_name_an_image(image: Image, store: ImageStore) -> None:
 
 @pytest.mark.parametrize(("name", "words"), [
     ("nothing", "No such image: nothing:latest"), ("box:2", "No such image: box:2"),
-    ("sha256:" + "0" * 64, "No such image: sha256:" + "0" * 64), ("UPPER", "No such image: UPPER"),
-    ("../../etc", "No such image: ../../etc"), ("", "No such image: "),
+    ("sha256:" + "0" * 64, "No such image: sha256:" + "0" * 64), ("0" * 64, "No such image: " + "0" * 64),
 ])
 def test_names_of_nothing(name: str, words: str, image: Image, store: ImageStore) -> None:
     with pytest.raises(NotFound) as caught:
+        store.resolve(name)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("UPPER", "invalid reference format: repository name (library/UPPER) must be lowercase"),
+    ("../../etc", "invalid reference format"), ("", "invalid reference format"),
+])
+def test_what_no_image_can_be_called(name: str, words: str, store: ImageStore) -> None:
+    with pytest.raises(InvalidParameter) as caught:
         store.resolve(name)
     assert str(caught.value) == words
 

@@ -1,5 +1,6 @@
 """What lists look like: columns, formats, sizes, ages; against rows as the real docker prints them."""
 
+import msgspec
 import pytest
 
 from pydocker.cli import phrases, table, timestamps
@@ -39,6 +40,27 @@ def test_ps_formats(pydocker: CommandLine, flags: tuple[str, ...], out: str | No
     pydocker.server.answers = [LISTED]
     said = pydocker("ps", *flags)
     assert said.out == (out if out is not None else "\"\\\"sh -c 'sleep 1000; …\\\"\"\n")
+
+
+def test_ps_quotes_a_command_as_go_does(pydocker: CommandLine) -> None:
+    listed = answer("200 OK", msgspec.json.encode([{"Id": ID, "Command": 'sh -c \'echo "a\\b"\n#####'}]))
+    pydocker.server.answers = [listed] * 2
+    assert pydocker("ps", "--no-trunc", "--format", "{{.Command}}").out == '"sh -c \'echo \\"a\\\\b\\"\\n#####"\n'
+    assert pydocker("ps", "--format", "{{.Command}}").out == '"sh -c \'echo \\"a\\\\b\\"\\n#…"\n'
+
+
+def test_an_empty_filter_asks_for_nothing(pydocker: CommandLine) -> None:
+    pydocker.server.answers = [EMPTY] * 2
+    pydocker("ps", "-f", "")
+    pydocker("images", "-f", "", "")
+    assert [request.split()[1] for request in pydocker.server.requests] == [
+        b"/v1.47/containers/json", b"/v1.47/images/json"]
+
+
+def test_inspect_of_a_type_says_what_the_server_says(pydocker: CommandLine) -> None:
+    pydocker.server.answers = [answer("404 Not Found", b'{"message":"No such image: a:latest"}')]
+    said = pydocker("inspect", "--type", "image", "a")
+    assert said == (1, "[]\n", "Error response from daemon: No such image: a:latest\n")
 
 
 def test_ps_asks_for_what_the_flags_say(pydocker: CommandLine) -> None:

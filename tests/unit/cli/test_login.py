@@ -94,7 +94,7 @@ def test_what_was_refused_is_not_kept(pydocker: CommandLine) -> None:
 
 @pytest.mark.parametrize(("argv", "words"), [
     (("-u", "u", "-p", "p", "--password-stdin"), "--password and --password-stdin are mutually exclusive"),
-    (("--password-stdin",), "Must provide --username with --password-stdin"),
+    (("--password-stdin",), "the --password-stdin option requires --username to be set"),
     (("-u", "u", "--password-stdin"), "Error: Password Required"),
     ((), "Error: Cannot perform an interactive login from a non TTY device"),
     (("-u", "u"), "Error: Cannot perform an interactive login from a non TTY device"),

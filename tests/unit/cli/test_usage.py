@@ -1,6 +1,6 @@
 """Flags as Docker's users write them, and Docker's words and statuses where they are wrong."""
 
-
+import os
 import re
 
 import pytest
@@ -10,6 +10,7 @@ from pydocker.cli.errors import BadUsage
 from pydocker.cli.flags import INT, STRING, switch, value, values
 from pydocker.cli.parse import parse
 from tests.unit.cli.conftest import CommandLine
+from tests.unit.client.conftest import answer
 
 FLAGS = (switch("-i", "--interactive", help="."), switch("-t", "--tty", help="."), switch("--rm", help="."),
          value("-m", "--memory", help="."), values("-e", "--env", kind=STRING, help="."),
@@ -52,6 +53,7 @@ RUN = "\n\nUsage:  pydocker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'pydoc
 
 @pytest.mark.parametrize(("flags", "complaint"), [
     ("-m x", """invalid argument "x" for "-m, --memory" flag: invalid size: 'x'"""),
+    ("--cpus -", 'invalid argument "-" for "--cpus" flag: failed to parse - as a rational number'),
     ("--cpus x", 'invalid argument "x" for "--cpus" flag: failed to parse x as a rational number'),
     ("--cpus 0.1234567891", 'invalid argument "0.1234567891" for "--cpus" flag: value is too precise'),
     ("--ulimit x", 'invalid argument "x" for "--ulimit" flag: invalid ulimit argument: x'),
@@ -76,6 +78,8 @@ def test_a_bad_flag_is_125_with_dockers_words(pydocker: CommandLine, flags: str,
     ("rename a", "requires 2 arguments", "rename CONTAINER NEW_NAME", "Run"),
     ("import", "requires at least 1 argument", "import [OPTIONS] file|URL|- [REPOSITORY[:TAG]]", "See"),
     ("images a b", "requires at most 1 argument", "images [OPTIONS] [REPOSITORY[:TAG]]", "Run"),
+    ("commit", "requires at least 1 and at most 2 arguments", "commit [OPTIONS] CONTAINER [REPOSITORY[:TAG]]", "Run"),
+    ("port a b c", "requires at least 1 and at most 2 arguments", "port CONTAINER [PRIVATE_PORT[/PROTO]]", "Run"),
 ])
 def test_a_wrong_number_of_arguments_is_1(
     pydocker: CommandLine, line: str, complaint: str, usage: str, hint: str
@@ -87,10 +91,57 @@ def test_a_wrong_number_of_arguments_is_1(
 
 
 def test_an_unknown_command(pydocker: CommandLine) -> None:
-    said = pydocker("nope")
-    assert said.code == 1
-    assert said.err.startswith("pydocker: unknown command: pydocker nope\n")
-    assert pydocker("container", "nope").err.startswith("pydocker: unknown command: pydocker container nope\n")
+    assert pydocker("nope") == (1, "", "pydocker: unknown command: pydocker nope\n\n"
+                                       "Run 'pydocker --help' for more information\n")
+    inside = "\n\nUsage:  pydocker container\n\nRun 'pydocker container --help' for more information\n"
+    assert pydocker("container", "nope") == (1, "", f"pydocker: unknown command: pydocker container nope{inside}")
+    assert pydocker("container", "--nope") == (125, "", f"unknown flag: --nope{inside}")
+    assert pydocker("--nope").err.splitlines()[2] == "Usage:  pydocker [OPTIONS] COMMAND [ARG...]"
+
+
+@pytest.mark.parametrize(("argv", "complaint"), [
+    (("rm", ""), "container name cannot be empty"), (("rm", "/"), "container name cannot be empty"),
+    (("commit", ""), "invalid container name or ID: value is empty"),
+    (("export", ""), "invalid container name or ID: value is empty"),
+    (("start", ""), "invalid container name or ID: value is empty\nError: failed to start containers: "),
+    (("inspect", "--type", "volume", ""), "invalid volume name or ID: value is empty"),
+    (("volume", "inspect", ""), "invalid volume name or ID: value is empty"),
+    (("network", "rm", ""), "invalid network name or ID: value is empty"),
+    (("network", "connect", "n", ""), "invalid container name or ID: value is empty"),
+    (("network", "disconnect", "", "c"), "invalid network name or ID: value is empty"),
+    (("image", "inspect", ""), "Error: No such image: "),
+    (("tag", "", "x"), 'Error parsing reference: "" is not a valid repository/tag: invalid reference format'),
+])
+def test_an_empty_name_is_asked_of_no_server(pydocker: CommandLine, argv: tuple[str, ...], complaint: str) -> None:
+    said = pydocker(*argv)
+    assert (said.code, said.err) == (1, f"{complaint}\n")
+
+
+@pytest.mark.parametrize(("flags", "complaint"), [
+    (("--network", ""), "no name set for network"),
+    (("--network", "none", "--network-alias", "x"),
+     "network-scoped aliases are only supported for user-defined networks"),
+    (("--network", "none", "--network", "x"),
+     "conflicting options: cannot attach both user-defined and non-user-defined network-modes"),
+])
+def test_networks_that_cannot_be(pydocker: CommandLine, flags: tuple[str, ...], complaint: str) -> None:
+    said = pydocker("run", *flags, "busybox")
+    assert said == (125, "", f"pydocker: {complaint}\n\nRun 'pydocker run --help' for more information\n")
+
+
+@pytest.mark.parametrize("verb", ["export", "save"])
+def test_where_an_archive_can_be_written(pydocker: CommandLine, verb: str) -> None:
+    os.mkfifo(pydocker.directory / "fifo")
+    (pydocker.directory / "link").symlink_to("nowhere")
+    for path, complaint in (
+        ("/dev/null", "cannot write to a character device file"), (".", "cannot write to a directory"),
+        ("fifo", "cannot write to a named pipe (FIFO)"), ("link", "cannot write to a symbolic link directly"),
+        ("/etc/passwd/x", "invalid output path: stat /etc/passwd: not a directory"),
+    ):
+        said = pydocker(verb, "-o", path, "x")
+        assert (said.code, said.err.partition(": ")[2]) == (1, f"{complaint}\n")
+    pydocker.server.answers = [answer("200 OK", b"archive")]
+    assert pydocker(verb, "-o", "", "x") == (0, "archive", "")
 
 
 @pytest.mark.parametrize("flag", [
