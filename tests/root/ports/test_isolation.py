@@ -119,12 +119,14 @@ def test_containers_that_may_not_speak_with_each_other(engine: Engine, around: S
     with bridged_nat(bridged):
         one = box("--network", "alone")
         two = box("--network", "alone", "-p", "8081:80", "-p", f"{ENGINE}:8082:80", "-p", "5353:53/udp",
-                  "-p", f"[{ENGINE6}]:8083:80").serve(80).serve(80, "fd76::3").serve_udp(53)
+                  "-p", f"[{ENGINE6}]:8083:80").serve(80).serve(80, "::").serve_udp(53)
         other = box("-p", "8084:80").serve(80)
-        for address in (two.address, "fd76::3"):
+        for address, length, gateway in ((two.address, 32, "172.28.4.1"), ("fd76::3", 128, "fd76::1")):
             assert unreachable(one.host, address, 80)
-        one.host.run("ip", "route", "add", f"{two.address}/32", "via", "172.28.4.1")
-        assert unreachable(one.host, two.address, 80)
+            one.host.run("ip", "route", "add", f"{address}/{length}", "via", gateway)
+            assert unreachable(one.host, address, 80)
+        local = two.host.run("ip", "-6", "-br", "address", "show", "dev", "eth0", "scope", "link").split()[2]
+        assert unreachable(one.host, f"{local.partition('/')[0]}%eth0", 80)
         assert one.host.ask(CLIENT, server).strip() == ENGINE
         for inside in (one, two):
             for port in (8081, 8082):
