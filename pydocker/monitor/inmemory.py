@@ -2,7 +2,8 @@
 
 It lives in the kernel's memory as long as somebody has it mounted, and no name leads to it: whoever comes second takes
 a copy of the mount out of the first container's namespace, as it is done for shared memory. The path there is the
-container's, so what it leads to has to be the very directory that was mounted: its numbers are written down.
+container's, so what it leads to has to be the very file system that was mounted: its root's numbers are written down.
+Who has mounted a part of it alone has the rest as well, for the kernel: by the root's handle (open_by_handle_at(2)).
 
 Under the volume's lock, so that of two that start at once one is the first; the other waits until that one runs. All
 take their volumes in the order of the names, so that no two wait for each other.
@@ -18,20 +19,29 @@ from pathlib import Path
 import msgspec
 
 from pydocker.errors import PydockerError
-from pydocker.monitor.joining import copied, opened
+from pydocker.monitor.joining import copied, copy, opened
 from pydocker.monitor.launch import FILE, LOCK, Seen
 from pydocker.paths import Paths
 from pydocker.storage import documents, locks
-from runtime.linux import mounts, namespaces
+from runtime.linux import handles, mounts, namespaces
 
 _PATIENCE, _GLANCE = 5.0, 0.02  # seconds for another start to come to its end, between two looks
 
 
 class _Root(msgspec.Struct, frozen=True):
-    """The directory that was mounted: st_dev and st_ino."""
+    """Of the file system: st_dev and st_ino; and, where a part of it is mounted, its handle."""
 
     device: int
     inode: int
+    handle: bytes = b""
+
+    def copy(self, found: int, seen: Seen) -> int | None:
+        """`found`, if it is this."""
+        there = os.fstat(found)
+        if (there.st_dev, there.st_ino) == (self.device, self.inode):
+            return _writable(found, seen)
+        os.close(found)  # it is not mounted yet, or something else is there by now
+        return None
 
 
 class _Launched(msgspec.Struct, frozen=True):
@@ -69,28 +79,27 @@ def mounted(paths: Paths, volume: str) -> int | None:
     return found if found >= 0 else None
 
 
-def remember(seen: Seen, tree: int) -> None:
-    """Write down what is mounted."""
-    documents.write(_record(seen), _root(tree), durable=False)
+def remember(seen: Seen, whole: int) -> None:
+    """Write down what is mounted, or will be in part."""
+    there, handle = os.fstat(whole), b""
+    if seen.source.subpath:
+        with contextlib.suppress(OSError):  # ENOSYS: a kernel without handles; then the part is all that there is
+            handle = handles.name_to_handle_at(whole)
+    documents.write(_record(seen), _Root(there.st_dev, there.st_ino, handle), durable=False)
 
 
 def _record(seen: Seen) -> Path:
     return Path(f"{seen.place}.root")
 
 
-def _root(tree: int) -> _Root:
-    there = os.fstat(tree)
-    return _Root(there.st_dev, there.st_ino)
-
-
 def _own(mine: Path, seen: Seen) -> int | None:
     """The copy, if this container has it at another place already."""
     for one in documents.read(mine / FILE, _Launched).seen:
         if one.name == seen.name and one.place != seen.place and _record(one).exists():
-            found = mounts.open_tree(mounts.AT_FDCWD, one.place, mounts.OPEN_TREE_CLONE)
-            if _root(found) == documents.read(_record(one), _Root):
-                return _writable(found, one)
-            os.close(found)  # it is not mounted yet: this is about an earlier run
+            root = documents.read(_record(one), _Root)
+            with contextlib.suppress(OSError):  # nor is it mounted: the record is an earlier run's
+                if (found := root.copy(copy(one.place, root.handle), one)) is not None:
+                    return found
     return None
 
 
@@ -98,21 +107,17 @@ def _of(run: Path, volume: str, containers: Path) -> int | None:
     """The copy from one container; None: it does not have it, or does not run."""
     try:
         launched = documents.read(run / FILE, _Launched)
-        theirs = next(one for one in launched.seen if one.name == volume and not one.source.subpath)
+        theirs = min((one for one in launched.seen if one.name == volume), key=lambda one: one.source.subpath)
         root = documents.read(_record(theirs), _Root)
         namespace = _namespace(run, str(containers), _record(theirs))
-    except (OSError, PydockerError, StopIteration):
+    except (OSError, PydockerError, ValueError):  # it has none
         return None
     try:
-        found = copied(namespace, theirs.destination)
+        return root.copy(copied(namespace, theirs.destination, root.handle), theirs)
     except OSError:  # it has just ended, or has unmounted it
         return None
     finally:
         os.close(namespace)
-    if _root(found) == root:
-        return _writable(found, theirs)
-    os.close(found)
-    return None
 
 
 def _writable(found: int, theirs: Seen) -> int:

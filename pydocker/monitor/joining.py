@@ -9,7 +9,7 @@ from pydocker.model.container import State
 from pydocker.monitor.birth import Birth
 from pydocker.monitor.pids import start_time
 from pydocker.storage import documents
-from runtime.linux import mounts, namespaces
+from runtime.linux import handles, mounts, namespaces
 from runtime.step import Step
 
 
@@ -108,20 +108,36 @@ def reason(error: OSError) -> str:
     return os.strerror(error.errno or 0).lower()
 
 
-def copied(namespace: int, path: str) -> int:
-    """A detached copy of the mount at `path` in another mount namespace.
+def copied(namespace: int, path: str, root: bytes = b"") -> int:
+    """A detached copy of the mount at `path` in another mount namespace; see `copy`.
 
-    Between the two setns(2), this process sees the other container's files: two system calls, and no Python module.
+    Between the two setns(2), this process sees the other container's files: system calls, and no Python module.
     """
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
     try:
         namespaces.setns(namespace, namespaces.CLONE_NEWNS)
         try:
-            return mounts.open_tree(mounts.AT_FDCWD, path, mounts.OPEN_TREE_CLONE)
+            return copy(path, root)
         finally:
             namespaces.setns(own, namespaces.CLONE_NEWNS)
     finally:
         os.close(own)
+
+
+def copy(path: str, root: bytes) -> int:
+    """A detached copy of the mount at `path`, a directory; or of all its file system from the directory on whose handle
+    `root` is: that may be above the one that is mounted there. Raises OSError."""
+    if not root:
+        return mounts.open_tree(mounts.AT_FDCWD, path, mounts.OPEN_TREE_CLONE)
+    part = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        whole = handles.open_by_handle_at(part, root)
+    finally:
+        os.close(part)
+    try:
+        return mounts.open_tree(whole, "", mounts.OPEN_TREE_CLONE | mounts.AT_EMPTY_PATH)
+    finally:
+        os.close(whole)
 
 
 def opened(containers: str, id: str, kind: str) -> int:

@@ -86,6 +86,7 @@ class MountSource(Step[Birth], frozen=True):
             return whole
         target = os.open(self.at, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            inmemory.remember(self.seen, whole)
             mounts.move_mount(whole, target)
         finally:
             os.close(target)

@@ -99,6 +99,23 @@ def test_a_tmpfs_at_two_places_and_a_part_of_it(engine: Engine) -> None:
     assert "cannot access path none" in engine.pydocker("run", "--rm", "--mount", f"{part}none", "busybox").err
 
 
+def test_a_tmpfs_of_which_a_part_alone_is_mounted(engine: Engine, tmp_path: Path) -> None:
+    """It is all there, for the next container as for an export, and at a second place; nothing more for its own."""
+    create(engine, "small", "tmpfs", "tmpfs")
+    first = engine.ok("run", "-d", "-v", "small:/t", "busybox", "sleep", "1000")
+    engine.ok("exec", first, "sh", "-c", "mkdir -p /t/d/e; echo one > /t/a; echo two > /t/d/b")
+    part = "type=volume,src=small,volume-subpath=d"
+    second = engine.ok("run", "-d", "--mount", f"{part},dst=/p,readonly", "--mount", f"{part}/e,dst=/q", "busybox",
+                       "sleep", "1000")
+    engine.ok("rm", "-f", first)
+    engine.ok("volume", "export", "-o", str(tmp_path / "tar"), "small")
+    with tarfile.open(tmp_path / "tar") as found:
+        assert sorted(found.getnames()) == [".", "./a", "./d", "./d/b", "./d/e"]
+    assert run(engine, "-v", "small:/t", "busybox", "sh", "-c", "cat /t/a /t/d/b; echo three > /t/d/e/c") == "one\ntwo"
+    assert engine.ok("exec", second, "sh", "-c", "ls /p/.. | grep -c '^a$'; cat /q/c; ls /p") == "0\nthree\nb\ne"
+    assert engine.pydocker("exec", second, "touch", "/p/f").code == 1
+
+
 def test_two_that_have_two_of_them_the_other_way_round(engine: Engine) -> None:
     for name in ("first", "second"):
         create(engine, name, "tmpfs", "tmpfs")
