@@ -1,5 +1,6 @@
 """Where something is mounted: a descriptor inside the container's root, made if it is missing (SECURITY R1, R2, R3)."""
 
+import contextlib
 import errno
 import os
 from shlex import quote
@@ -35,7 +36,11 @@ def below(command: str, place: str) -> str:
 
 def directory(root: int, path: str) -> int:
     """The directory at `path` inside the root, made with its parents if missing. Raises OSError."""
-    return guarded(make_directories(root, path), path)
+    try:
+        return guarded(make_directories(root, path), path)
+    except FileNotFoundError:
+        _refuse_procfs(root, path)
+        raise
 
 
 def file(root: int, path: str) -> int:
@@ -43,7 +48,11 @@ def file(root: int, path: str) -> int:
     try:
         return guarded(openat2(root, path, os.O_PATH), path)
     except FileNotFoundError:
-        return guarded(new_file(root, path), path)
+        try:
+            return guarded(new_file(root, path), path)
+        except FileNotFoundError:
+            _refuse_procfs(root, path)
+            raise
 
 
 def new_file(root: int, path: str) -> int:
@@ -73,6 +82,16 @@ def ordinary_directory(root: int, path: str) -> int:
     os.close(make_directories(root, path))
     return openat2(root, path, os.O_PATH | os.O_DIRECTORY,
                    resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+
+
+def _refuse_procfs(root: int, path: str) -> None:
+    """Who makes something in procfs is told ENOENT, by which a caller would take the program for missing (127)."""
+    above = path
+    while above not in ("", "/"):
+        above = os.path.dirname(above)
+        with contextlib.suppress(FileNotFoundError):
+            os.close(guarded(openat2(root, above or "/", os.O_PATH), path))
+            return
 
 
 def guarded(fd: int, path: str) -> int:

@@ -110,6 +110,13 @@ def test_nothing_over_proc_and_sys(engine: Engine, source: str, destination: str
     assert refused.code == 125 and destination in refused.err
 
 
+@pytest.mark.parametrize("source", ["/etc", "/etc/passwd"])
+def test_nothing_new_in_proc(engine: Engine, source: str) -> None:
+    """procfs answers ENOENT to that, by which the program would seem to be missing (127)."""
+    refused = engine.pydocker("run", "--rm", "-v", f"{source}:/proc/new/one", "busybox", "true")
+    assert refused.code == 125 and "/proc/new/one cannot be mounted because it is inside /proc" in refused.err
+
+
 @pytest.mark.parametrize("flags", [("--tmpfs", "/proc"), ("--tmpfs", "/sys:ro"), ("--mount", "type=tmpfs,dst=/proc")])
 def test_no_empty_file_system_over_proc_and_sys(engine: Engine, flags: tuple[str, str]) -> None:
     refused = engine.pydocker("run", "--rm", *flags, "busybox", "true")
