@@ -123,7 +123,7 @@ def test_the_doctor_sees_what_stands_in_the_way(engine: Engine, around: Surround
     path.write_text("0")
     sick = engine.pydocker("network", "doctor", "web")
     path.write_text("1")
-    assert (sick.code, "NO  the host is an IPv4 router: net.ipv4.ip_forward is off" in sick.out) == (2, True)
+    assert (sick.code, "NO  0.0.0.0: the host is an IPv4 router: net.ipv4.ip_forward is off" in sick.out) == (2, True)
     nft("add table inet theirs; add chain inet theirs f { type filter hook forward priority 0; }; "
         "add rule inet theirs f tcp dport 80 drop")
     seen = engine.ok("network", "doctor", "web")
@@ -260,7 +260,7 @@ def test_iptables_legacy(engine: Engine, around: Surroundings, box: Boxes, serve
         assert legacy(*words).returncode == 0
     before = legacy("-S").stdout
     sick = engine.pydocker("network", "doctor", "web").out
-    assert "NO  no other firewall drops it: chain FORWARD of iptables-legacy drops what comes through" in sick
+    assert "NO  0.0.0.0: no other firewall drops it: chain FORWARD of iptables-legacy drops what comes through" in sick
     assert not answers(around)()
     os.kill(monitor, signal.SIGCONT)
     assert eventually(answers(around))
@@ -365,6 +365,6 @@ def test_a_table_that_nobody_else_may_change(engine: Engine, around: Surrounding
         assert eventually(lambda: "counter" in nft("list", "chain", "inet", engine.bridge, "incoming"))
         engine.ok("run", "--rm", "-p", "8081:80", "busybox", "true")
         sick = engine.pydocker("network", "doctor", "web")
-        assert "NO  no other firewall drops it: chain f of table inet theirs drops" in sick.out
+        assert "NO  0.0.0.0: no other firewall drops it: chain f of table inet theirs drops" in sick.out
         owner.kill()  # its table goes with it
     assert eventually(answers(around))
