@@ -11,16 +11,16 @@ whatever the configuration calls it by now, or two tables would be kept up again
 
 import contextlib
 import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pydocker.errors import PydockerError
 from pydocker.model.network import BRIDGE, Endpoint, Network
-from pydocker.network import conntrack, firewall, foreign, forwarding, legacy, nft
+from pydocker.network import conntrack, engines, firewall, foreign, forwarding, legacy, nft, ruleset
 from pydocker.network.endpoints import Endpoints
 from pydocker.network.firewall import Element
+from pydocker.network.programs import Refused
 from pydocker.network.store import Store
 from pydocker.storage import documents, locks
 
@@ -77,9 +77,9 @@ class Firewall:
         """As far as it was another engine that made the host a router: now we know what it was before, too."""
         known = forwarding.remembered(self.directory).versions
         unknown = [version for version in versions if version not in known]
-        places = [firewall.directory(nft.shape(other)) for other in self._engines(nft.chains())] if unknown else []
-        return [version for place in filter(None, places) for version in unknown
-                if forwarding.inherit(self.directory, Path(place), version)]
+        places = [*engines.directories(engines.others(self.table, nft.chains()))] if unknown else []
+        return [version for place in places for version in unknown
+                if forwarding.inherit(self.directory, place, version)]
 
     def dismiss(self, network: Network) -> None:
         """It is gone. With the last one goes everything, as if we had never been here. Raises PydockerError."""
@@ -104,17 +104,12 @@ class Firewall:
         """Whether another engine has networks of this kind, or somebody else rules for what the host forwards. A chain
         that is empty says nothing."""
         chains = nft.chains()
-        engines = self._engines(chains)
+        ours = engines.others(self.table, chains)
         others = [one for one in foreign.forwarding(chains, self.table) if (one.family, one.table) not in [
-            ("inet", name) for name in engines]]
-        return (any(nft.filled(name, f"subnets{version}") and _lives(name) for name in engines)
+            ("inet", table) for table in ours]]
+        return (any(engines.routes(table, version) for table in ours)
                 or any(foreign.others(self.table, nft.rules(chain)) for chain in others)
                 or legacy.has_others(self.table))
-
-    def _engines(self, chains: Iterable[nft.Chain]) -> list[str]:
-        """The tables of other engines of this host."""
-        found = {one.table for one in chains if (one.family, one.name) == ("inet", "others")}
-        return sorted(found - {self.table})
 
     def publish(self, network: Network, endpoint: Endpoint) -> None:
         """Its published ports lead there from now on. Raises PydockerError."""
@@ -190,7 +185,7 @@ class Firewall:
             self._write()
             _forget_strayed(elements)
         elif commands := self._exceptions(elements):
-            with contextlib.suppress(nft.Refused):  # somebody is at it, and will be heard of again
+            with contextlib.suppress(Refused):  # somebody is at it, and will be heard of again
                 nft.apply(commands)
         self._adjust(elements)
 
@@ -213,7 +208,7 @@ class Firewall:
     def _apply(self, commands: str, *, with_exceptions: bool = False) -> None:
         try:
             nft.apply(commands + (self._exceptions(self._whole()) if with_exceptions else ""))
-        except nft.Refused:
+        except Refused:
             self._write()
         else:
             if with_exceptions:
@@ -234,10 +229,10 @@ class Firewall:
         """The whole table, and the exceptions in other people's chains, in one transaction."""
         elements = self._whole()
         closed = forwarding.remembered(self.directory).closed
-        ours = firewall.ruleset(self.table, elements, closed, str(self.directory))
+        ours = ruleset.ruleset(self.table, elements, closed, str(self.directory))
         try:
             nft.apply(ours + self._exceptions(elements))
-        except nft.Refused:  # a chain that went meanwhile, or a table that is its owner's alone: `doctor` tells of it
+        except Refused:  # a chain that went meanwhile, or a table that is its owner's alone: `doctor` tells of it
             nft.apply(ours)
         self._adjust(elements)
 
@@ -252,15 +247,8 @@ class Firewall:
         bridges = _bridges(elements)
         chains = nft.chains()
         return "".join((*(foreign.exceptions(self.table, chain, nft.rules(chain), bridges)
-                          for chain in foreign.forwarding(chains, self.table)), *self._neighbours(chains, bridges)))
-
-    def _neighbours(self, chains: Iterable[nft.Chain], bridges: Sequence[str]) -> Iterator[str]:
-        """Other engines of this host: whichever made it a router must not drop what is the others'."""
-        for other in self._engines(chains):
-            theirs, known = nft.names(other, "bridges"), nft.names(other, "neighbours")
-            if theirs is not None and known is not None:
-                gone = [name for name in known if not _exists(name)]
-                yield firewall.neighbours(self.table, bridges, other, theirs if bridges else (), known, gone)
+                          for chain in foreign.forwarding(chains, self.table)),
+                        *engines.neighbours(self.table, engines.others(self.table, chains), bridges)))
 
     def _shape(self) -> str:
         """As it was when it was written."""
@@ -278,7 +266,7 @@ class Firewall:
 def on_disk(networks: Store, endpoints: Endpoints) -> Whole:
     """What the documents say, of the networks whose bridges are there, and of the containers that live."""
     def whole() -> tuple[Element, ...]:
-        there = [one for one in networks.all() if one.driver == BRIDGE and _exists(one.interface)]
+        there = [one for one in networks.all() if one.driver == BRIDGE and engines.exists(one.interface)]
         return tuple(firewall.everything(there, (each for one in there for each in endpoints.living(one.id))))
 
     return whole
@@ -293,18 +281,6 @@ def _text(file: Path) -> str:
 
 def _bridges(elements: Iterable[Element]) -> list[str]:
     return [one.key.strip('"') for one in elements if one.where == "bridges"]
-
-
-def _lives(engine: str) -> bool:
-    """Whether one of its bridges is there: what was killed may leave its table."""
-    return any(map(_exists, nft.names(engine, "bridges") or ()))
-
-
-def _exists(interface: str) -> bool:
-    try:
-        return socket.if_nametoindex(interface) > 0
-    except OSError:
-        return False
 
 
 def _forget_strayed(elements: Iterable[Element]) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 import msgspec
 
 from pydocker.errors import PydockerError
-from pydocker.network.firewall import Closed
+from pydocker.network.ruleset import Closed
 from pydocker.storage import documents
 
 FILE = "forwarding.json"

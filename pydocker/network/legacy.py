@@ -12,7 +12,7 @@ from pathlib import Path
 from zlib import crc32
 
 from pydocker.errors import PydockerError
-from pydocker.network import nft
+from pydocker.network.programs import find, run
 from runtime.linux import inotify, xtables
 
 _PROGRAMS = {"/proc/net/ip_tables_names": "iptables-legacy", "/proc/net/ip6_tables_names": "ip6tables-legacy"}
@@ -31,7 +31,7 @@ def watch() -> int:
     """A descriptor, non-blocking, that is readable when one of the programs has changed something, perhaps; -1: nobody
     can, or a user has no inotify instance left (there are 128: so one is for all monitors)."""
     try:
-        if not any(map(nft.find, _VERSIONS)):
+        if not any(map(find, _VERSIONS)):
             return -1
         os.close(os.open(_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))  # as the programs do
         return inotify.watch(_LOCK, inotify.IN_CLOSE_NOWRITE)
@@ -59,7 +59,7 @@ def adjust(table: str, bridges: Sequence[str]) -> None:
     """Let these bridges pass, and none that were ours before. Raises PydockerError."""
     for program in programs():
         if changes := exceptions(table, _rules(program), bridges):
-            nft.run(f"{program}-restore", ("-w", "--noflush"), f"*filter\n{changes}COMMIT\n")
+            run(f"{program}-restore", ("-w", "--noflush"), f"*filter\n{changes}COMMIT\n")
 
 
 def walls(table: str, bridge: str) -> Iterator[str]:
@@ -82,7 +82,7 @@ def has_others(table: str) -> bool:
 
 
 def _rules(program: str) -> list[str]:
-    return nft.run(program, ("-w", "-S", "FORWARD")).decode(errors="replace").splitlines()
+    return run(program, ("-w", "-S", "FORWARD")).decode(errors="replace").splitlines()
 
 
 def exceptions(table: str, rules: Sequence[str], bridges: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from pydocker.model.network import Endpoint, Network, NetworkId, Pool, Published
 from pydocker.network import firewall, nft
 from pydocker.network.firewalling import Firewall
+from pydocker.network.programs import Refused
 
 NET = Network(id=NetworkId("a" * 64), name="net", created=1.0, interface="lo", pools=(Pool("10.79.0.0/24"),))
 TABLE = "pd-rewrite"
@@ -80,7 +81,7 @@ def test_no_router_without_rules(table: str, tmp_path: Path) -> None:
         owner.stdin.flush()
         while table not in owner.stdout.readline():
             pass
-        with pytest.raises(nft.Refused):
+        with pytest.raises(Refused):
             tested.admit(NET)
         owner.stdin.close()
     assert path.read_text() == "0\n" and not (tmp_path / "forwarding.json").exists()

@@ -4,9 +4,10 @@ import msgspec
 import pytest
 
 from pydocker.model.network import Endpoint, Network, NetworkId, Pool, Published
-from pydocker.network import firewall, foreign, legacy
-from pydocker.network.firewall import Closed, Element
+from pydocker.network import firewall, foreign, legacy, ruleset
+from pydocker.network.firewall import Element
 from pydocker.network.nft import Chain, Rule
+from pydocker.network.ruleset import Closed
 
 ID = NetworkId("a" * 64)
 BRIDGE = "com.docker.network.bridge."
@@ -93,15 +94,15 @@ def test_a_change_is_one_line_for_each_set() -> None:
 
 def test_the_chains_are_constant() -> None:
     """Whatever networks there are, the rules are the same: only elements come after them."""
-    empty = firewall.ruleset("t", ())
-    full = firewall.ruleset("t", [*firewall.of_network(network()), *firewall.of_endpoint(network(), endpoint(*TCP))])
+    empty = ruleset.ruleset("t", ())
+    full = ruleset.ruleset("t", [*firewall.of_network(network()), *firewall.of_endpoint(network(), endpoint(*TCP))])
     assert full.startswith(empty) and "add element" not in empty
     assert "became a router" not in empty
 
 
 def test_what_is_not_forwarded_for_others() -> None:
     """What concerns neither a bridge that came later nor an interface that forwarded before."""
-    closed = firewall.ruleset("t", (), [Closed(4, ("lo", "eth0", 'e"'), ()), Closed(6, ("lo",), ("eth1",))])
+    closed = ruleset.ruleset("t", (), [Closed(4, ("lo", "eth0", 'e"'), ()), Closed(6, ("lo",), ("eth1",))])
     assert 'nfproto ipv4 meta iifkind "bridge" iifname != { "lo", "eth0" } return' in closed
     assert "nfproto ipv4 counter drop" in closed and 'nfproto ipv6 iifname != { "eth1" } counter drop' in closed
 
