@@ -14,6 +14,11 @@ from typing import Any
 
 libc = ctypes.CDLL(None, use_errno=True)
 
+# What the process inside a container calls is found here, once: ctypes looks for a function at its first use, and that
+# would be anew in each fork.
+for _name in ("capset", "fstatfs", "pivot_root", "prctl", "sethostname", "socket", "syscall", "umount2", "unshare"):
+    getattr(libc, _name)
+
 Argument = int | bytes | None | ctypes.Array[Any] | ctypes.Structure
 
 Made = tuple[str, tuple[object, ...]]  # a call's name and its arguments

@@ -27,7 +27,11 @@ class CloneArgs(ctypes.Structure):
         "set_tid_size", "cgroup")]
 
 
-_holding = ctypes.PyDLL(None, use_errno=True)
+# Found here and not in `fork`: the child would look for its own half again in each fork, in pages that it has to copy.
+_syscall = ctypes.PyDLL(None, use_errno=True).syscall
+_before = ctypes.pythonapi.PyOS_BeforeFork
+_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
+_in_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
 
 
 def fork(flags: int, cgroup: int = -1) -> int:
@@ -41,10 +45,10 @@ def fork(flags: int, cgroup: int = -1) -> int:
         arguments.cgroup = cgroup
     calls.note("clone3", arguments, ctypes.sizeof(arguments))
     number, size = ctypes.c_long(NUMBERS["clone3"]), ctypes.c_size_t(ctypes.sizeof(arguments))
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid: int = _holding.syscall(number, ctypes.byref(arguments), size)
+    _before()
+    pid: int = _syscall(number, ctypes.byref(arguments), size)
     if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+        _in_child()
     else:
-        ctypes.pythonapi.PyOS_AfterFork_Parent()
+        _in_parent()
     return calls.check(pid)

@@ -5,7 +5,6 @@ be swapped while we look. Joining strings and checking them (realpath) loses tha
 and `..` and absolute links are taken relative to the given directory, as if by chroot(2), in one system call.
 """
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -50,12 +49,10 @@ def make_directories(root: int, path: str, mode: int = 0o755, links: int = MOST_
     what is made is made in a directory that is held open, never by a path that could have been swapped meanwhile
     (CVE-2024-45310).
     """
-    with contextlib.suppress(FileNotFoundError):
-        return openat2(root, path or "/", os.O_PATH | os.O_DIRECTORY)
-    current = os.dup(root)
-    walked = ""
+    current, missing = deepest(root, path)
+    walked = path[:len(path) - len(missing)]
     try:
-        for part in filter(None, path.split("/")):
+        for part in filter(None, missing.split("/")):
             walked = f"{walked}/{part}"
             following = descend(root, current, walked, part, mode, links)
             os.close(current)
@@ -64,6 +61,18 @@ def make_directories(root: int, path: str, mode: int = 0o755, links: int = MOST_
         os.close(current)
         raise
     return current
+
+
+def deepest(root: int, path: str) -> tuple[int, str]:
+    """The last directory on the path that exists, opened with O_PATH, and the rest of the path: most often one name."""
+    there = path
+    while True:
+        try:
+            return openat2(root, there or "/", os.O_PATH | os.O_DIRECTORY), path[len(there):]
+        except FileNotFoundError:
+            if not there:
+                raise
+            there = there.rstrip("/").rpartition("/")[0]
 
 
 def descend(root: int, parent: int, walked: str, name: str, mode: int, links: int) -> int:
