@@ -145,6 +145,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         at = stage(decision, console, wanted.preserved, trace)
         at.lost = lambda: outcome(container.cgroup_path, systemd=wanted.systemd)
         at.remember = lambda: place.write(alive(record, spec, at.pid))
+        undo.callback(at.close)
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
         record = msgspec.structs.replace(alive(record, spec, at.pid), making=False, freezer=decision.freezer,

@@ -64,6 +64,7 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)
     at.lost = lambda: outcome(record.cgroup_path, systemd=record.systemd, alone=False)
     with ExitStack() as undo:
+        undo.callback(at.close)
         undo.enter_context(apply(decision.outside, at, trace))
         ready(at)
         write_pid_file(asked.pid_file, at.pid)

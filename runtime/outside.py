@@ -76,11 +76,8 @@ def go(at: Outside) -> None:
     """Let the process inside go on, and hang up."""
     assert at.channel is not None
     at.channel.send(Go())
-    at.channel.close()
+    at.close()
     at.reap()
-    at.leave_user_namespace()
-    if at.console_socket >= 0:
-        os.close(at.console_socket)
 
 
 def write_pid_file(path: str, pid: int) -> None:

@@ -77,6 +77,16 @@ class Outside:
             os.waitpid(self.entrance, 0)
             self.entrance = 0
 
+    def close(self) -> None:
+        """Hang up, and leave nothing open: who called may be a process that lives on."""
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
+        self.leave_user_namespace()
+        if self.console_socket >= 0:
+            os.close(self.console_socket)
+            self.console_socket = -1
+
     def leave_user_namespace(self) -> None:
         """Close it: it lives on as long as a process is in it."""
         if self.user_namespace >= 0:

@@ -1,6 +1,6 @@
 """One monitor per running container: the process that owns what lives exactly as long as the container does.
 
-    server ──(seqpacket: a directory, descriptors)──> spawner ──fork──> monitor ──fork──> runtime create ──> init
+    server ──(seqpacket: a directory, descriptors)──> spawner ──fork──> monitor ──runtime create, fork──> init
                                                                           │
                                        monitor.sock <── server's requests ┤
                            <id>-json.log, state.json <── written by it ───┤
@@ -11,8 +11,8 @@ it and reads from it itself. So nothing that a container does passes through the
 loses not one byte. The flock that a monitor holds on `monitor.lock` is the proof that it lives; while it does, it alone
 writes `state.json`.
 
-A container that nobody watches is started by a process between the monitor and the runtime, which then ends, so that
-the monitor has touched nothing and sleeps (midwife): 1 MB of memory for each, instead of 4.
+A container that nobody watches is started by a process between the monitor and init, which then ends, so that the
+monitor has touched nothing and sleeps (midwife): 1 MB of memory for each, instead of 4.
 
 Everything here runs in the thin spawner's fork: import nothing heavy, use no threads.
 

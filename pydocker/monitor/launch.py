@@ -65,7 +65,7 @@ class Names(msgspec.Struct, frozen=True):
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """One start of one container.
 
-    `runtime` is the command line that the OCI runtime is called with; empty: ours, in a fork that has it imported.
+    `runtime` is the command line that the OCI runtime is called with; empty: ours, which is imported.
     `lower` are layer directories, lowest first. `user` and `groups` are still as the user wrote them.
     """
 

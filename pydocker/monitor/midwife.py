@@ -89,7 +89,7 @@ def _deliver(run: str, server: socket.socket, lock: int, kept: Mapping[str, int]
     if not _suits(launch):
         return _NOT_MINE
     prctl.set_name("pydocker-birth")
-    monitor = Monitor(launch, server, lock, kept)
+    monitor = Monitor(launch, server, lock, kept, forks=False)
     try:
         monitor.start((), ())
     except PydockerError as error:

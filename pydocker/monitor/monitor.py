@@ -45,14 +45,16 @@ _REST = 2.0  # seconds for output that is still on its way when init is gone
 class Monitor:
     """One container, from its start to its end."""
 
-    def __init__(self, launch: Launch, server: socket.socket, lock: int, kept: Mapping[str, int]) -> None:
+    def __init__(self, launch: Launch, server: socket.socket, lock: int, kept: Mapping[str, int], *,
+                 forks: bool = True) -> None:
+        """`forks`: this process may be there for days, and nobody sees it at work."""
         self.launch = launch
         self.loop = Loop()
         self.state = last_state(launch)
         self.file = StateFile(launch, self.loop)
         self._server = server
         self._lock = lock
-        self._runtime = Runtime(launch.runtime, launch.runtime_root, launch.run_path / "runtime.log")
+        self._runtime = Runtime(launch.runtime, launch.runtime_root, launch.run_path / "runtime.log", forks)
         self._log = LogKeeper(launch.log, self.loop, lambda: self._streams.throttle())
         self._tell_all = Happenings(launch)
         self._execs = Execs(launch, self._runtime, self.loop, self._client_gone, self._tell_all)

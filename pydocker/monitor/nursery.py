@@ -124,7 +124,7 @@ def _detach() -> None:
 def _run(launch: Launch, server: socket.socket, lock: int, clients: Sequence[tuple[AttachRequest, int]],
         waits: Sequence[tuple[socket.socket, bool]], kept: Mapping[str, int]) -> None:
     """Be the monitor: in a process forked for it alone."""
-    monitor = Monitor(launch, server, lock, kept)
+    monitor = Monitor(launch, server, lock, kept, forks=not clients)
     try:
         monitor.start(clients, waits)
     except PydockerError as error:

@@ -1,11 +1,14 @@
 """Calling an OCI runtime by its command line (runc's: github.com/opencontainers/runc, man/).
 
-Ours is imported already, so it is called as a function: `create` and `exec` in a forked child, whose standard streams
-are the new process's own, and the verbs for a container that is there without a fork. Others are executed. Either way
-what went wrong is read from the JSON log, which all three (ours, runc, crun) write.
+Ours is imported already, so it is called as a function. `exec` is called in a forked child, since the monitor has
+others to serve meanwhile; `create` where its pages are not to stay. (Python counts references in the objects
+themselves, so whatever a process does, it copies pages of who forked it: 1.4 MB for a `create`. The fork is a fifth of
+a container's start.) Others are executed. Either way what went wrong is read from the JSON log, which all three (ours,
+runc, crun) write.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -37,11 +40,12 @@ class _Line(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A command (empty: ours), its --root, and where its log lies."""
+    """A command (empty: ours), its --root, and where its log lies. `forks`: who calls it lives on for long."""
 
     command: tuple[str, ...]
     root: str
     log: Path
+    forks: bool = True
 
     def arguments(self, *words: str) -> list[str]:
         """The command line for a verb, without the program's own name."""
@@ -84,21 +88,30 @@ class Runtime:
 
     def run(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = (),
             at_work: Callable[[], bool] = lambda: True) -> int:
-        """Run the command, which makes a process, to its end; its exit code."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.fork(words, stdio, keep, at_work), 0)[1])
+        """Run the command to its end; its exit code. Its standard streams are those of the process that it makes."""
+        if self.command or self.forks:
+            return os.waitstatus_to_exitcode(os.waitpid(self.fork(words, stdio, keep, at_work), 0)[1])
+        return self._call(words, stdio, at_work)
 
     def act(self, *words: str) -> int:
-        """Run a command that makes no process (start, delete); its exit code."""
-        if self.command:
-            null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-            try:
-                return self.run(words, (null, null, null))
-            finally:
-                os.close(null)
+        """Run a command that makes no process (start, delete); its exit code. What it says is in its log as well."""
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return self.run(words, (null,) * 3) if self.command else self._call(words, (null,) * 3)
+        finally:
+            os.close(null)
+
+    def _call(self, words: Sequence[str], stdio: Sequence[int], at_work: Callable[[], bool] = lambda: True) -> int:
+        """Our runtime in this process; its exit code."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.log)
-        with _silent():
-            return cli.main(self.arguments(*words))
+        with _standard_streams(stdio):
+            try:
+                return cli.main(self.arguments(*words)) if at_work() else 1
+            except Exception as error:
+                return _told(error)
+            finally:
+                os.chdir("/")  # it goes to the bundle
 
     def complaint(self) -> str:
         """The last error in the log; empty when there is none."""
@@ -133,22 +146,33 @@ def _in_child(work: Callable[[], int]) -> None:
     try:
         code = work()
     except BaseException as error:
-        os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
+        _told(error)
     finally:
         os._exit(code)
 
 
+def _told(error: BaseException) -> int:
+    """Tell of an error that nobody foresaw; the exit code for it."""
+    os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace"))
+    return 1
+
+
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Without standard error: what a runtime says there is in its log as well, from which it is told."""
-    ours, null = os.dup(2), os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    os.dup2(null, 2)
-    os.close(null)
+def _standard_streams(stdio: Sequence[int]) -> Iterator[None]:
+    """With these as 0, 1 and 2."""
+    ours = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3) for number in range(3)]
+    _stand_in(stdio)
     try:
         yield
     finally:
-        os.dup2(ours, 2)
-        os.close(ours)
+        _stand_in(ours)
+        for fd in ours:
+            os.close(fd)
+
+
+def _stand_in(stdio: Sequence[int]) -> None:
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number)
 
 
 def _reset(signals: Sequence[signal.Signals]) -> None:

@@ -130,20 +130,20 @@ class Clone(Enter, frozen=True):
         return f"{super().describe()}{', in the cgroup ' + self.cgroup if self.cgroup else ''}"
 
     def apply(self, at: Outside) -> None:
-        here, there = pair()
+        at.channel, there = pair()
+        at.channel.lost = at.lost
         descriptor = os.open(self.cgroup, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) if self.cgroup else -1
         try:
             at.pid = clone.fork(n.CLONE_NEWPID if "pid" in self.new else 0, descriptor)
+            if at.pid == 0:
+                inside(at, there, lambda: self.opened(-1), lambda: None)
         except OSError as error:
             # EBUSY: the cgroup passes controllers on; EAGAIN, ENOSPC: too many processes, or namespaces.
             raise StepFailed(f"{self.describe()}: {str(error.strerror).lower()} (clone3(2))") from error
-        if at.pid == 0:
-            inside(at, there, lambda: self.opened(-1), lambda: None)
-        if descriptor >= 0:
-            os.close(descriptor)
-        there.close()
-        at.channel = here
-        here.lost = at.lost
+        finally:
+            there.close()
+            if descriptor >= 0:
+                os.close(descriptor)
 
     @property
     def own(self) -> int:
@@ -214,17 +214,18 @@ def fork(at: Outside, opened: Callable[[], Callable[[], None]]) -> None:
 
     Sets `at.channel` and `at.pid`.
     """
-    here, there = pair()
-    at.entrance = os.fork()
-    if at.entrance == 0:
-        inside(at, there, opened, lambda: fork_who_stays(there))
-    there.close()
-    at.channel = here
-    here.lost = at.lost
+    at.channel, there = pair()
+    at.channel.lost = at.lost
     try:
-        message = here.receive()
+        at.entrance = os.fork()
+        if at.entrance == 0:
+            inside(at, there, opened, lambda: fork_who_stays(there))
+    finally:
+        there.close()
+    try:
+        message = at.channel.receive()
     except Fault:
-        lost = end_late(here)
+        lost = end_late(at.channel)
         at.reap()
         bury(lost)
         raise
@@ -266,6 +267,7 @@ def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None
     """
     try:
         prctl.set_dumpable(False)
+        forget_handlers()
         trace = at.trace.on("leaving") if at.trace else None
         with told(trace, "OwnNull", "open /dev/null anew, by way of a read-only mount", "open_tree(2), null(4)"):
             null.replace()
@@ -289,6 +291,13 @@ def inside(at: Outside, channel: Channel, opened: Callable[[], Callable[[], None
         report(channel, "StepFailed", f"enter namespaces{path}: {str(error.strerror).lower()}")
     except BaseException as error:
         report(channel, "StepFailed", f"enter namespaces: {type(error).__name__}: {error}")
+
+
+def forget_handlers() -> None:
+    """Who called us may handle signals, and be woken by a descriptor; its number will soon be another one's."""
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def fork_who_stays(channel: Channel) -> None:

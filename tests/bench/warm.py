@@ -1,4 +1,4 @@
-"""A warm process that makes containers as a monitor does, for the race of the runtimes: `create` in a fork.
+"""A warm process that makes containers as a monitor does, for the race of the runtimes.
 
     python -m tests.bench.warm BUNDLE ROOT ROUNDS      prints the seconds of each round as a JSON list
 """
@@ -15,18 +15,8 @@ from runtime.linux import interpreter
 from runtime.linux.prctl import set_child_subreaper
 
 
-def fork(root: str, *words: str) -> None:
-    """One command of the runtime, in a fork."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(main(["--root", root, *words]))
-    _, status = os.waitpid(pid, 0)
-    if status:
-        sys.exit(f"{' '.join(words)}: status {status}")
-
-
 def call(root: str, *words: str) -> None:
-    """One command of the runtime that makes no process."""
+    """One command of the runtime."""
     if code := main(["--root", root, *words]):
         sys.exit(f"{' '.join(words)}: exit code {code}")
 
@@ -35,7 +25,7 @@ def seconds(bundle: str, root: str) -> float:
     """Create, start, wait, delete."""
     pid_file = Path(root, "pid")
     began = time.perf_counter()
-    fork(root, "create", "--bundle", bundle, "--pid-file", str(pid_file), "warm")
+    call(root, "create", "--bundle", bundle, "--pid-file", str(pid_file), "warm")
     call(root, "start", "warm")
     os.waitpid(int(pid_file.read_text()), 0)
     call(root, "delete", "warm")

@@ -194,9 +194,22 @@ class Room:
         return self.containers.exec_get(session)
 
     def monitor(self, id: str) -> int:
-        """The pid of its monitor: the parent of its init process."""
-        pid = self.containers.get(id).state.pid
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        """The pid of its monitor: the parent of its init process, as soon as a midwife has gone."""
+        init = self.containers.get(id).state.pid
+        wait_until(lambda: name(parent(init)) not in ("pydocker-birth", ""))
+        return parent(init)
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def name(pid: int) -> str:
+    """What `ps` calls it; "" if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 class Between:

@@ -56,6 +56,7 @@ def attempt(module: Any, name: str, side: str, place: int, act: Callable[[], obj
         return msgspec.structs.replace(whole, **{side: (*steps[:place], Fail(), *steps[place:])})
 
     setattr(module, name, failing)
+    before = os.listdir("/proc/self/fd")
     try:
         act()
     except Fault as error:
@@ -68,6 +69,7 @@ def attempt(module: Any, name: str, side: str, place: int, act: Callable[[], obj
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
         raise AssertionError(f"{side} {place}: a process is left: {children()}")
+    assert os.listdir("/proc/self/fd") == before, f"{side} {place}: a descriptor is left open"
 
 
 def children() -> list[str]:
