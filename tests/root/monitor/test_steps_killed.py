@@ -164,7 +164,11 @@ def stage(session_directory: Path, tmp_path: Path, token: str, scope: leaks.Scop
 
 
 def started(stage: Stage, *, rm: bool = False) -> str:
-    return stage.room.start("sleep", "1000", host=HostConfig(auto_remove=rm))
+    """Also for the kernel: a container runs as soon as it may, which is before its program is executed."""
+    id = stage.room.start("sleep", "1000", host=HostConfig(auto_remove=rm))
+    init = Path(f"/proc/{stage.room.containers.get(id).state.pid}/comm")
+    wait_until(lambda: init.read_text() == "sleep\n")
+    return id
 
 
 @pytest.mark.timeout(3600 if EVERYTHING else 180)
