@@ -76,10 +76,9 @@ class Execs:
         if not found.state.running:
             raise Conflict(f"container {session.container} is not running")
         pausing.refuse(found, "exec")
-        with self._streams.connect(session.container) as connection:
-            request = control.ExecRequest(id, attachment.request() if attachment else None)
-            control.send(connection, request, [attachment.socket.fileno()] if attachment else [])
-            control.expect_done(connection, f"exec in container {session.container[:12]}")
+        request = control.ExecRequest(id, attachment.request() if attachment else None)
+        self._streams.ask(session.container, request, f"exec in container {session.container[:12]}",
+                          [attachment.socket.fileno()] if attachment else [])
 
 
 def _check(config: ExecConfig) -> None:

@@ -82,9 +82,7 @@ class Files:
         return self.mounted(container.record)
 
     def _monitors(self, id: ContainerId) -> int:
-        with self._streams.connect(id) as connection:
-            control.send(connection, control.View())
-            return control.expect_descriptor(connection, f"file system of container {id[:12]}")
+        return self._streams.ask_for(id, control.View(), f"file system of container {id[:12]}")
 
     def mounted(self, record: Record, *, writable: bool = False, binds: Sequence[view.Bind] = ()) -> int:
         """A descriptor of the root of a container that does not run, with these mounts."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from pydocker.containers import mounts, pausing, signals, staying
+from pydocker.containers import halted, mounts, pausing, signals, staying
 from pydocker.containers.launching import Launcher
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import READING, Store
@@ -180,6 +180,7 @@ class Lifecycle:
 
     def _held_down(self, container: Container) -> Container:
         """The container, which its restart policy will not start again; it may have been started again just before."""
+        halted.go_on(container)
         told = staying.stay_down(self._streams, container)
         return self._statuses.container(container.record.id) if told else container
 

@@ -63,6 +63,4 @@ def refuse(container: Container, doing: str) -> None:
 
 
 def _ask(streams: Streams, id: ContainerId, *, frozen: bool) -> None:
-    with streams.connect(id) as connection:
-        control.send(connection, control.Freeze(frozen))
-        control.expect_done(connection, f"{'pause' if frozen else 'unpause'} container {id[:12]}")
+    streams.ask(id, control.Freeze(frozen), f"{'pause' if frozen else 'unpause'} container {id[:12]}")

@@ -110,10 +110,7 @@ class Containers:
 
     def create(self, name: str | None, config: Config, host: HostConfig, platform: str | None,
                networks: Mapping[str, EndpointConfig]) -> tuple[ContainerId, list[str]]:
-        """Make a container.
-
-        Returns its id and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken.
-        """
+        """Its id, and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken."""
         host, warnings = discarding.possible(host)
         id = create.create(self._store, self._images, self._layers, self.volumes, self._networks, self._config, name,
                            config, host, platform, networks)
@@ -175,9 +172,8 @@ class Containers:
             self._lifecycle.start(self._id(ref), attached)
 
     def stop(self, ref: str, timeout: int | None = None, signal: str | None = None) -> None:
-        """Returns when it has ended.
-
-        `timeout` in seconds until SIGKILL, -1: for ever, None: the container's own. NotModified.
+        """Returns when it has ended. `timeout` in seconds until SIGKILL, -1: for ever, None: the container's own.
+        NotModified: it does not run.
         """
         with vanishing(ref):
             self._lifecycle.stop(self._id(ref), timeout, signal)
@@ -251,6 +247,11 @@ class Containers:
         with vanishing(ref):
             return self._logs.read(self._id(ref), options, gone)
 
+    def attachable(self, ref: str) -> None:
+        """Unavailable: its monitor is stopped, and would take nobody."""
+        with vanishing(ref):
+            self._streams.refuse(self._id(ref), "attach to")
+
     def attach(self, ref: str, attachment: Attachment) -> None:
         """Hand the connection to the monitor; of a container that is not started yet, to the one that its start will
         make. The caller closes its own copy of the socket afterwards."""
@@ -279,8 +280,7 @@ class Containers:
         return self._execs.unfinished(container)
 
     def exec_start(self, id: str, *, detach: bool, tty: bool, attachment: Attachment | None = None) -> None:
-        """Returns when the process runs. StartFailed when it cannot (the session's exit code is then 126 or 127).
-        Whether it has a terminal was decided when it was created; `tty` is Docker's second mention of it."""
+        """Returns when the process runs; StartFailed when it cannot. `tty` is the second mention of it, and ignored."""
         self._execs.start(id, None if detach else attachment)
 
     def exec_resize(self, id: str, height: int, width: int) -> None:

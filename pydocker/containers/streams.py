@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 
+from pydocker.containers import halted
 from pydocker.containers.options import WaitCondition
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
@@ -33,6 +34,24 @@ class Streams:
         """A fresh connection to the container's monitor. Unavailable: there is none."""
         return control.connect(self._store.paths.container_run(id))
 
+    def ask(self, id: ContainerId, request: control.Request, doing: str, fds: Sequence[int] = ()) -> None:
+        """Have the container's monitor do this. Raises what it says; Unavailable: there is none, or it is stopped."""
+        halted.refuse(self._statuses.container(id), doing)
+        with self.connect(id) as connection:
+            control.send(connection, request, fds)
+            control.expect_done(connection, doing)
+
+    def ask_for(self, id: ContainerId, request: control.Request, doing: str) -> int:
+        """The same, for a descriptor."""
+        halted.refuse(self._statuses.container(id), doing)
+        with self.connect(id) as connection:
+            control.send(connection, request)
+            return control.expect_descriptor(connection, doing)
+
+    def refuse(self, id: ContainerId, doing: str) -> None:
+        """Unavailable: its monitor is stopped, and would not answer."""
+        halted.refuse(self._statuses.container(id), f"{doing} container {id[:12]}")
+
     def attach(self, id: ContainerId, attachment: Attachment) -> None:
         """To the monitor, or into the queue for the next start. Conflict: it has ended, and is not to be started."""
         detachkeys.parse(attachment.detach_keys)
@@ -40,9 +59,7 @@ class Streams:
         if state.paused:
             raise Conflict(f"container {id} is paused, unpause the container before attach")
         if state.running:
-            with self.connect(id) as connection:
-                control.send(connection, attachment.request(), [attachment.socket.fileno()])
-                control.expect_done(connection, f"attach to container {id[:12]}")
+            self.ask(id, attachment.request(), f"attach to container {id[:12]}", [attachment.socket.fileno()])
         else:
             self._pending.attach(id, attachment)
 
@@ -50,9 +67,7 @@ class Streams:
         """Conflict: it does not run."""
         if not self._statuses.container(id).state.running:
             raise Conflict(f"cannot resize a stopped container: container {id} is not running")
-        with self.connect(id) as connection:
-            control.send(connection, control.Resize(height, width, exec_id))
-            control.expect_done(connection, f"resize container {id[:12]}")
+        self.ask(id, control.Resize(height, width, exec_id), f"resize container {id[:12]}")
 
     def wait(self, id: ContainerId, condition: WaitCondition) -> Waiter:
         """Subscribed when it returns. What has ended already counts for `not-running` only."""
@@ -109,31 +124,23 @@ class Streams:
 
     def namespace(self, id: ContainerId) -> int:
         """A descriptor of the network namespace. Conflict: it has ended."""
-        with self.connect(id) as connection:
-            control.send(connection, control.Namespace())
-            return control.expect_descriptor(connection, f"network of container {id[:12]}")
+        return self.ask_for(id, control.Namespace(), f"network of container {id[:12]}")
 
     def listen(self, id: ContainerId, sockets: Sequence[int]) -> None:
         """Have names answered on these. Conflict: it has ended."""
-        with self.connect(id) as connection:
-            control.send(connection, control.Listen(), sockets)
-            control.expect_done(connection, f"names for container {id[:12]}")
+        self.ask(id, control.Listen(), f"names for container {id[:12]}", sockets)
 
     def arrange(self, id: ContainerId, held: Held) -> None:
         """Its endpoints on disk have changed; these sockets hold ports that are new."""
         packed = publishing.packed(held)
         try:
-            with self.connect(id) as connection:
-                control.send(connection, control.Arrange(), (packed,))
-                control.expect_done(connection, f"ports of container {id[:12]}")
+            self.ask(id, control.Arrange(), f"ports of container {id[:12]}", (packed,))
         finally:
             os.close(packed)
 
     def spare(self, id: ContainerId) -> None:
         """Leave the container at its end, in spite of --rm."""
-        with self.connect(id) as connection:
-            control.send(connection, control.Spare())
-            control.expect_done(connection, f"restart container {id[:12]}")
+        self.ask(id, control.Spare(), f"restart container {id[:12]}")
 
     @contextlib.contextmanager
     def ending(self, id: ContainerId) -> Iterator[int]:

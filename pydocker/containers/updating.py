@@ -129,6 +129,4 @@ def resources(record: Record, change: Update) -> LinuxResources:
 
 
 def _apply(streams: Streams, container: Container, limits: LinuxResources) -> None:
-    with streams.connect(container.record.id) as connection:
-        control.send(connection, control.Update(limits))
-        control.expect_done(connection, f"update container {container.record.id[:12]}")
+    streams.ask(container.record.id, control.Update(limits), f"update container {container.record.id[:12]}")

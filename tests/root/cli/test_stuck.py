@@ -98,14 +98,24 @@ def test_the_others_do_everything(three: Engine) -> None:
     assert sorted(quick(three, "ps", "-a", "--format", "{{.Names}}").split()) == ["frozen", "other"]
 
 
-def test_a_waiting_command_holds_up_nobody(three: Engine) -> None:
-    """`exec` and `attach` wait for the monitor. Beside that, everything goes on."""
-    waiting = [three.popen(*command) for command in (("exec", "deaf", "true"), ("attach", "--no-stdin", "deaf"))]
-    try:
-        look(three)
-        assert quick(three, "exec", "well", "echo", "x") == "x"
-        assert [one.poll() for one in waiting] == [None, None]
-    finally:
-        for one in waiting:
-            one.kill()
-            one.wait()
+def test_who_needs_the_monitor_is_told(three: Engine) -> None:
+    """What was asked for in vain is not done later, when nobody expects it any more."""
+    monitor = monitor_of(three, "deaf")
+    for command in ("exec deaf true", "exec -d deaf touch /late", "attach --no-stdin deaf", "pause deaf",
+                    "update --cpu-shares 512 deaf"):
+        said = three.pydocker(*command.split(), timeout=HANG)
+        assert (said.code, said.err.partition(": its ")[2]) == (
+            1, f"monitor, process {monitor}, is stopped: kill -CONT {monitor} lets it go on\n")
+    os.kill(monitor, signal.SIGCONT)
+    assert quick(three, "exec", "deaf", "sh", "-c", "ls /late 2>&1 || true") == "ls: /late: No such file or directory"
+
+
+@pytest.mark.parametrize("command", ["stop -t 0", "kill", "restart -t 0", "rm -f"])
+def test_who_ends_the_container_lets_its_monitor_go_on(engine: Engine, command: str) -> None:
+    engine.ok("run", "-d", "--name", "deaf", "--restart", "always", "busybox", "sleep", "1000")
+    init, monitor = init_of(engine, "deaf"), monitor_of(engine, "deaf")
+    os.kill(monitor, signal.SIGSTOP)
+    quick(engine, *command.split(), "deaf")
+    assert not os.path.exists(f"/proc/{init}")
+    shown = engine.ok("ps", "-a", "--filter", "name=deaf", "--format", "{{.State}}")
+    assert shown == {"restart -t 0": "running", "rm -f": ""}.get(command, "exited")

@@ -209,6 +209,9 @@ class Containers:
             select.select([gone], [], [])
             self.follower_left.set()
 
+    def attachable(self, ref: str) -> None:
+        pass
+
     def attach(self, ref: str, attachment: Attachment) -> None:
         copy = dataclasses.replace(attachment, socket=attachment.socket.dup())
         self._attached.setdefault(self.get(ref).record.id, []).append(copy)
