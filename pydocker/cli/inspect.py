@@ -99,7 +99,7 @@ def print_all(session: Session, names: Sequence[str], fetch: _Fetch, format: str
     if print_one is None:
         session.say(_array(found, indented=not format))
     else:
-        session.write("".join(_formatted(session, print_one, content) for content in found))
+        session.write("".join(_formatted(session, print_one, content) for content in found) or "\n")
     if complaints:
         raise CommandError("\n".join(complaints))
     return 0

@@ -1,5 +1,7 @@
 """`pydocker network …`: create, ls, rm, connect, disconnect, prune."""
 
+import contextlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,15 +49,18 @@ def _pools(given: Mapping[str, Any]) -> list[dict[str, object]]:
     if len(subnets) < len(given["ip_range"]) or len(subnets) < len(given["gateway"]):
         raise CommandError("every ip-range or gateway must have a corresponding subnet")
     pools: dict[str, dict[str, Any]] = {subnet: {"Subnet": subnet} for subnet in subnets}
+    ranges = []
+    with contextlib.suppress(ValueError):  # what is no subnet, the server has a word about
+        ranges = [ipaddress.ip_network(subnet, strict=False) for subnet in subnets]
+    if any(one.overlaps(other) for one, other in itertools.combinations(ranges, 2) if one.version == other.version):
+        raise CommandError("multiple overlapping subnet configuration is not supported")
 
     def holder(what: str, text: str) -> dict[str, Any]:
-        try:
+        with contextlib.suppress(ValueError):
             inside = ipaddress.ip_interface(text).ip
-            for subnet, pool in pools.items():
-                if inside in ipaddress.ip_network(subnet, strict=False):
+            for subnet, pool in zip(ranges, pools.values(), strict=False):
+                if inside in subnet:
                     return pool
-        except ValueError as error:
-            raise CommandError(f"invalid CIDR address or address: {error}") from error
         raise CommandError(f"no matching subnet for {what} {text}")
 
     for what, flag, field, plural in (("range", "ip_range", "IPRange", "ranges"),
@@ -75,7 +80,7 @@ def ls(session: Session, arguments: tuple[str, ...], *, filter: tuple[tuple[str,
        no_trunc: bool, quiet: bool) -> int:
     """List the networks, by name."""
     found = networks.listed(session.client(), {"filters": filters(filter)})
-    rows = [_row(one, whole=no_trunc) for one in sorted(found, key=lambda one: one.name)]
+    rows = [_row(one, whole=no_trunc) for one in sorted(found, key=lambda one: phrases.natural(one.name))]
     session.write(table.shown(rows, _HEADINGS, _COLUMNS, table.chosen(format, quiet),
                               "*network.networkContext"))
     return 0

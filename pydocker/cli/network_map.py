@@ -50,7 +50,7 @@ def draw(session: Session, arguments: tuple[str, ...], *, svg: str | None) -> in
 
 def host(found: Sequence[networks.Network], pids: dict[str, int]) -> Box:
     """The host, with what hangs below it. A bridge that nobody is in is shown, too."""
-    shown = [one for one in sorted(found, key=lambda one: one.name) if one.interface]
+    shown = [one for one in sorted(found, key=lambda one: phrases.natural(one.name)) if one.interface]
     return Box("host", (), [("", _network(one, pids)) for one in shown])
 
 

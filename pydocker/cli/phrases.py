@@ -57,3 +57,9 @@ def shortened(text: str, limit: int) -> str:
 def short_id(identifier: str) -> str:
     """The first twelve digits, without the algorithm."""
     return identifier.removeprefix("sha256:")[:12]
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """What to sort by, to have `9/tcp` before `80/tcp` and `v9` before `v10` (docker/cli, sortorder.NaturalLess)."""
+    return [(int(part), "") if at % 2 else (-1, part)
+            for at, part in enumerate(re.split(r"(\d+)", text, flags=re.ASCII))]

@@ -2,6 +2,7 @@
 
 import re
 
+from pydocker.cli import phrases
 from pydocker.cli.command import Arity, Command
 from pydocker.cli.errors import CommandError
 from pydocker.cli.session import Session
@@ -21,7 +22,7 @@ def port(session: Session, arguments: tuple[str, ...]) -> int:
             raise CommandError(f"Error: No public port '{asked[0]}' published for {container}")
     else:
         lines = [f"{key} -> {_address(one)}" for key, bound in ports.items() for one in bound or ()]
-    for line in sorted(lines, key=_natural):
+    for line in sorted(lines, key=phrases.natural):
         session.say(line)
     return 0
 
@@ -38,11 +39,6 @@ def _key(text: str) -> str:
 def _address(bound: PortBinding) -> str:
     host = f"[{bound.host_ip}]" if ":" in bound.host_ip else bound.host_ip
     return f"{host}:{bound.host_port}"
-
-
-def _natural(line: str) -> list[tuple[int, str]]:
-    """9/tcp before 80/tcp."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", line)]
 
 
 PORT = Command(

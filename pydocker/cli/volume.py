@@ -42,7 +42,7 @@ def list_volumes(session: Session, arguments: tuple[str, ...], *, cluster: bool,
                  format: str | None, quiet: bool) -> int:
     """Print one line for each."""
     found = volumes.listed(session.client(), filters(filter))
-    shown = [_row(volume) for volume in sorted(found, key=lambda it: it.name)
+    shown = [_row(volume) for volume in sorted(found, key=lambda it: phrases.natural(it.name))
              if not cluster or volume.cluster_volume is not None]
     session.write(table.shown(shown, HEADINGS, _CLUSTER_COLUMNS if cluster else _COLUMNS,
                               table.chosen(format, quiet, "Name"), "*formatter.volumeContext"))

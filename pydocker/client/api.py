@@ -236,7 +236,7 @@ def decoded(content: bytes, type: type[T]) -> T:
 def _error(response: Response) -> ApiError:
     content = response.read()
     try:
-        return ApiError(response.status, msgspec.json.decode(content, type=_Message).message)
+        return ApiError(response.status, msgspec.json.decode(content, type=_Message).message.strip())
     except (msgspec.MsgspecError, UnicodeDecodeError):
         text = content[:500].decode("utf-8", "replace").strip()
         return ApiError(response.status, text or f"status {response.status} without an explanation")

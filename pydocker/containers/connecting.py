@@ -99,7 +99,7 @@ class Connections:
             if record.host.network_mode == network.name == HOST:
                 raise InvalidParameter("container cannot be disconnected from host network or connected to host "
                                        "network")
-            if network.name not in record.networks and not force:
+            if network.name not in record.networks and not (force and self._left(network, id)):
                 raise PydockerError(f"container {id} is not connected to network {network.name}")
             left = {name: config for name, config in record.networks.items() if name != network.name}
             if container.state.running and network.name != NONE:
@@ -113,6 +113,10 @@ class Connections:
             if left != record.networks:
                 self._store.change(replace(record, networks=left))
                 self._networks.journal.network(network, "disconnect", container=id)
+
+    def _left(self, network: Network, id: ContainerId) -> bool:
+        """Whether a crash has left a place of the container's in a network that it is not in."""
+        return any(one.container == id for one in self._networks.endpoints.read(network.id))
 
     def _published(self, record: Record) -> tuple[Published, ...]:
         return tuple(one for _, endpoint, _ in self._sandboxes.places(record) for one in endpoint.published)
@@ -149,6 +153,6 @@ class Connections:
         every = self._networks.endpoints.read(network.id)
         ids = {one.container for one in every if container in (one.name, one.container, one.container[:12])}
         if not ids:
-            raise NotFound(f"No such container: {container}")
+            raise NotFound(f"endpoint {container} not found")
         for one in (gone for id in ids for gone in self._networks.endpoints.leave(network.id, id)):
             self._networks.firewall.unpublish(network, one)

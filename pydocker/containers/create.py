@@ -135,10 +135,13 @@ def with_defaults(host: HostConfig, engine: EngineConfig) -> HostConfig:
 
 
 def with_others(store: Store, host: HostConfig) -> HostConfig:
-    """`container:NAME` with the id instead: a name may become another's. Raises InvalidParameter."""
+    """`container:NAME` with the id instead: a name may become another's; the id of the one whose own it is, where that
+    container shares another's itself. Raises InvalidParameter."""
     changed = host
     for kind, name in sharing.others(host).items():
         other = _donor(store, name)
+        while further := sharing.others(other.host).get(kind):
+            other = _donor(store, further)
         sharing.check_donor(kind, name, other.host)
         changed = replace(changed, **{f"{kind}_mode": f"{sharing.OTHER}{other.id}"})
     return changed

@@ -4,7 +4,7 @@ Its own unless asked otherwise; the host's; or (pid, ipc, network) another conta
 starts.
 """
 
-from pydocker.errors import InvalidParameter, NotSupported
+from pydocker.errors import InvalidParameter
 from pydocker.model.container import Config, HostConfig
 from runtime.spec import LinuxNamespace
 from runtime.spec.defaults import default_namespaces
@@ -45,9 +45,7 @@ def own(host: HostConfig) -> tuple[LinuxNamespace, ...]:
 
 
 def check_donor(kind: str, name: str, host: HostConfig) -> None:
-    """Whether a container shares its own. Raises InvalidParameter, NotSupported."""
+    """Whether a container shares its own. Raises InvalidParameter."""
     if kind == "ipc" and host.ipc_mode not in ("shareable", "host"):
         raise InvalidParameter(f"can't join IPC of container {name}: non-shareable IPC (hint: use IpcMode:shareable "
                                "for the donor container)")
-    if getattr(host, _KINDS[kind]).startswith(OTHER):
-        raise NotSupported(f"container {name} shares the {kind} namespace of another container itself: name that one")

@@ -100,8 +100,8 @@ class Volumes:
         """Make it, under a name of its own if it has none; one that is there already is what was asked for."""
         labels = dict(labels) if name else {**labels, ANONYMOUS: ""}
         name = name or secrets.token_hex(32)
-        volume.check_name(name)
         volume.check_driver(name, driver)
+        volume.check_name(name)
         volume.check_options(name, options)
         filesystem.parse(options.get("o", ""))
         made = Volume(created=time.time(), options=dict(options), labels=labels)

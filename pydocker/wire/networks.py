@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pydocker.model.container import Container
-from pydocker.model.network import BRIDGE, HOST, NONE, Endpoint, EndpointConfig, Network, Pool, Published
+from pydocker.model.network import BRIDGE, HOST, NONE, PREDEFINED, Endpoint, EndpointConfig, Network, Pool, Published
 from pydocker.model.port import port
 from pydocker.wire.times import rfc3339
 
@@ -17,7 +17,8 @@ def network(it: Network, members: Iterable[Endpoint] = ()) -> Shape:
     return {
         "Name": it.name, "Id": it.id, "Created": rfc3339(it.created), "Scope": "local", "Driver": it.driver,
         "EnableIPv4": it.ipv4, "EnableIPv6": it.ipv6, "IPAM": {
-            "Driver": "default", "Options": it.ipam_options or None, "Config": [_pool(pool) for pool in it.pools]},
+            "Driver": "default", "Options": None if it.name in PREDEFINED else it.ipam_options,
+            "Config": [_pool(pool) for pool in it.pools]},
         "Internal": it.internal, "Attachable": it.attachable, "Ingress": False,
         "ConfigFrom": {"Network": it.config_from}, "ConfigOnly": it.config_only, "Options": it.options,
         "Containers": {one.container: _member(one) for one in members},

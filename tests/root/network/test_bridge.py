@@ -128,7 +128,7 @@ def test_connect_and_disconnect_while_it_runs(engine: Engine) -> None:
     engine.ok("restart", "-t", "0", "one")
     assert list(places(engine, "one")) == ["net"] and addresses("eth0", pid(engine, "one")) == ["10.68.0.9/24"]
     engine.ok("network", "disconnect", "net", "one")
-    twice = engine.pydocker("network", "disconnect", "net", "one")
+    twice = engine.pydocker("network", "disconnect", "-f", "net", "one")
     assert twice.code == 1 and "is not connected to network net" in twice.err
     engine.ok("network", "connect", "bridge", "one")
     assert addresses("eth0", pid(engine, "one"))
@@ -156,6 +156,9 @@ def test_the_namespace_of_another_container(engine: Engine) -> None:
     engine.ok("run", "-d", "--name", "one", "--hostname", "shown", "busybox", "sleep", "1000")
     told = engine.ok("run", "--rm", "--network", "container:one", "busybox", "sh", "-c", "hostname; ip -o -4 address")
     assert told.startswith("shown\n") and places(engine, "one")["bridge"]["IPAddress"] in told
+    engine.ok("run", "-d", "--name", "two", "--network", "container:one", "busybox", "sleep", "1000")
+    assert engine.ok("run", "--rm", "--network", "container:two", "busybox", "sh", "-c",
+                     "hostname; ip -o -4 address; grep -c shown /etc/hosts") == f"{told}\n1"
     engine.ok("stop", "-t", "0", "one")
     down = engine.pydocker("run", "--rm", "--network", "container:one", "busybox", "true")
     assert down.code == 125 and "cannot join network of a non running container" in down.err
@@ -206,6 +209,9 @@ def test_a_bridge_that_somebody_has_taken_away_is_made_again(fresh_engine: Engin
     (("-o", "com.docker.network.bridge.name=clash", "x"), "the host has a link clash already"),
     (("--gateway", "10.1.0.1", "x"), "every ip-range or gateway must have a corresponding subnet"),
     (("--subnet", "10.1.0.0/24", "--gateway", "10.2.0.1", "x"), "no matching subnet for gateway 10.2.0.1"),
+    (("--subnet", "10.1.0.0/24", "--aux-address", "a=x", "x"), "no matching subnet for aux-address x"),
+    (("--subnet", "10.1.0.0/24", "--subnet", "10.1.0.128/25", "x"), "multiple overlapping subnet configuration is not"),
+    (("--subnet", "10.1.0.0/24", "--subnet", "10.1.0.0/24", "x"), "multiple overlapping subnet configuration is not"),
     (("host",), "operation is not permitted on predefined host network"),
     (("-d", "macvlan", "-o", "parent=nix", "x"), "invalid subinterface vlan name nix, example formatting is eth0.10"),
     (("-d", "ipvlan", "-o", "parent=lo", "x"), "loopback interface is not a valid ipvlan parent link"),

@@ -37,8 +37,18 @@ def test_lists(pydocker: CommandLine) -> None:
         "VOLUME NAME   GROUP     DRIVER    AVAILABILITY   STATUS\n"
         "a             g         csi       active         N/A\n")
     assert pydocker("volume", "list", "-q").out == "a\nb\n"
+    many = b",".join(b'{"Name":"v%d","Driver":"local"}' % number for number in (10, 9, 1))
+    pydocker.server.answers = [answer("200 OK", b'{"Volumes":[' + many + b"]}")]
+    assert pydocker("volume", "ls", "-q").out == "v1\nv9\nv10\n"
     pydocker.server.answers = [answer("200 OK", b'{"Volumes":null}')]
     assert pydocker("volume", "ls", "-f", "dangling=true").out == "DRIVER    VOLUME NAME\n"
+
+
+def test_a_format_of_nothing_is_an_empty_line(pydocker: CommandLine) -> None:
+    """And what the server says has no blanks around it."""
+    pydocker.server.answers = [answer("404 Not Found", b'{"message":"get x: no such volume "}')]
+    assert pydocker("volume", "inspect", "-f", "{{.Name}}", "x") == (
+        1, "\n", "Error response from daemon: get x: no such volume\n")
 
 
 def test_update_is_the_servers_to_refuse(pydocker: CommandLine) -> None:
