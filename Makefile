@@ -86,7 +86,7 @@ test-vm: ## boot a VM with Debian's own kernel, systemd and cgroup v2, and run t
 install: setup ## put `pydocker` and `pydocker-runtime` into /usr/local/bin, and its socket under systemd
 	@install -d $(PREFIX)/bin
 	@site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-	program="import sys; sys.path += ['$(HERE)', '$$site']; from %s import entry; entry()" && \
+	program="import gc, sys; gc.disable(); sys.path += ['$(HERE)', '$$site']; from %s import entry; entry()" && \
 	gcc -O2 -Wall -DPYTHON='"$(HERE)/$(BIN)/python"' -DHERE='"$(HERE)"' \
 	    -DPROGRAM="\"$$(printf "$$program" pydocker.cli)\"" pydocker/launcher.c -o "$(PREFIX)/bin/.pydocker" && \
 	mv "$(PREFIX)/bin/.pydocker" "$(PREFIX)/bin/pydocker" && \

@@ -3,9 +3,11 @@
     command line   each as a command, from fork to the end
     warm           ours alone, as the engine's monitor calls it (see `warm`): create, start, wait, delete
 
-The bundle is what runc's own `spec` writes, in short: new namespaces, the usual mounts, no network set up.
+The bundle is what runc's own `spec` writes, in short: new namespaces, the usual mounts, no network set up. What the
+runtimes note lies in memory, as it does in /run: a disk would make those wait who replace a file that is not yet on it.
 """
 
+import functools
 import json
 import os
 import shutil
@@ -14,7 +16,8 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.cgroups import read_layout
@@ -31,26 +34,43 @@ from tests.engine import CHECKOUT
 
 OURS = "pydocker-runtime"
 # Beside runc 1.1.5, on two processors.
-GOALS = {"command line": "≤ 2.00 x runc", "warm": "≤ 0.50 x runc"}
+COMMAND_LINE, WARM = "command line", "warm"
+GOALS = {COMMAND_LINE: "≤ 2.00 x runc", WARM: "≤ 0.50 x runc"}
 SHOWN = 12  # steps
 
 
 def race(directory: Path, rounds: int) -> Iterator[str]:
     """Lines to print: the medians, and the steps of ours."""
+    with memory(directory / "run") as run:
+        yield from raced(directory, run, rounds)
+
+
+@contextmanager
+def memory(place: Path) -> Iterator[Path]:
+    place.mkdir()
+    subprocess.run(("mount", "-t", "tmpfs", "tmpfs", place), check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(("umount", place), check=True)
+
+
+def raced(directory: Path, run: Path, rounds: int) -> Iterator[str]:
     bundle = made_bundle(directory)
     names = [name for name in ("runc", "crun") if shutil.which(name)]
     if "crun" in names and read_layout().v1:
         names.remove("crun")
         yield "crun: skipped: it refuses hosts with cgroup v1 hierarchies"
-    commands = {name: [name, "--root", str(directory / name)] for name in names}
-    commands[OURS] = [str(installed(directory) / OURS), "--root", str(directory / OURS)]
-    cold = medians(commands, bundle, rounds)
-    warm = statistics.median(warm_seconds(directory, bundle, rounds))
+    commands = {name: [name, "--root", str(run / name)] for name in names}
+    commands[OURS] = [str(installed(directory) / OURS), "--root", str(run / OURS)]
+    with warm(run / WARM, bundle) as clocked:
+        clocks = {name: functools.partial(clock_run, command, bundle) for name, command in commands.items()}
+        found = medians({**clocks, WARM: clocked}, rounds)
     yield ""
-    yield f"{'runtime':14}" + "".join(f"{name:>18}" for name in cold) + f"{'ratio':>10}   goal"
-    for row, ours in (("command line", cold[OURS]), ("warm", warm)):
-        others = "".join(f"{cold[name] * 1000:18.1f}" for name in names)
-        ratio = f"{ours / cold['runc']:10.2f}" if "runc" in cold else f"{'-':>10}"
+    yield f"{'runtime':14}" + "".join(f"{name:>18}" for name in commands) + f"{'ratio':>10}   goal"
+    for row, ours in ((COMMAND_LINE, found[OURS]), (WARM, found[WARM])):
+        others = "".join(f"{found[name] * 1000:18.1f}" for name in names)
+        ratio = f"{ours / found['runc']:10.2f}" if "runc" in found else f"{'-':>10}"
         yield f"{row:14}{others}{ours * 1000:18.1f}{ratio}   {GOALS[row]}"
     yield ""
     yield "where it goes (--trace, medians of each kind of step):"
@@ -70,14 +90,18 @@ def made_bundle(directory: Path) -> Path:
     return bundle
 
 
-def medians(commands: dict[str, list[str]], bundle: Path, rounds: int) -> dict[str, float]:
-    """Seconds of `run`, by name; the first turn warms up."""
-    times: dict[str, list[float]] = {name: [] for name in commands}
+def medians(clocks: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Seconds, by name, of those that take turns; the first turn warms up."""
+    times: dict[str, list[float]] = {name: [] for name in clocks}
     for turn in range(rounds + 1):
-        for name, command in commands.items():
-            seconds = clock([*command, "run", "--bundle", str(bundle), f"turn{turn}"])
+        for name, clocked in clocks.items():
+            seconds = clocked()
             times[name] += [seconds] if turn else []
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def clock_run(command: list[str], bundle: Path) -> float:
+    return clock([*command, "run", "--bundle", str(bundle), "turn"])
 
 
 def clock(command: list[str]) -> float:
@@ -89,14 +113,23 @@ def clock(command: list[str]) -> float:
     return seconds
 
 
-def warm_seconds(directory: Path, bundle: Path, rounds: int) -> list[float]:
-    root = directory / "warm"
+@contextmanager
+def warm(root: Path, bundle: Path) -> Iterator[Callable[[], float]]:
+    """A warm process; what is yielded has it make one container."""
     root.mkdir()
-    done = subprocess.run((sys.executable, "-m", "tests.bench.warm", bundle, root, str(rounds)), cwd=CHECKOUT,
-                          env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failed(f"warm: {done.stderr.strip()}")
-    return [float(seconds) for seconds in json.loads(done.stdout)]
+    with subprocess.Popen((sys.executable, "-m", "tests.bench.warm", bundle, root), cwd=CHECKOUT, text=True,
+                          env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        asked, told = process.stdin, process.stdout
+
+        def clocked() -> float:
+            print(file=asked, flush=True)
+            if not (line := told.readline()):
+                raise Failed("warm: it has ended")
+            return float(line)
+
+        yield clocked
 
 
 def steps(command: list[str], directory: Path, bundle: Path, rounds: int) -> Iterator[str]:

@@ -1,10 +1,9 @@
 """A warm process that makes containers as a monitor does, for the race of the runtimes.
 
-    python -m tests.bench.warm BUNDLE ROOT ROUNDS      prints the seconds of each round as a JSON list
+    python -m tests.bench.warm BUNDLE ROOT      makes a container for each line that it reads, and prints the seconds
 """
 
 import gc
-import json
 import os
 import sys
 import time
@@ -32,16 +31,21 @@ def seconds(bundle: str, root: str) -> float:
     return time.perf_counter() - began
 
 
-def rounds(bundle: str, root: str, count: str) -> None:
+def rounds(bundle: str, root: str) -> None:
     if not interpreter.protected():
         # As the engine's spawner, which is started so once for all containers.
-        arguments = [*interpreter.bootstrap("tests.bench.warm:again"), bundle, root, count]
+        arguments = [*interpreter.bootstrap("tests.bench.warm:again"), bundle, root]
         interpreter.exec_protected(arguments, os.environ, interpreter.read_only_copy())
     preload()
     set_child_subreaper()
     gc.collect()
     gc.freeze()
-    print(json.dumps([seconds(bundle, root) for _ in range(int(count) + 1)][1:]))
+    asked = os.fdopen(os.dup(0))
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)
+    for _ in asked:
+        print(seconds(bundle, root), flush=True)
 
 
 def again() -> None:
