@@ -38,6 +38,7 @@ class Asked(msgspec.Struct, frozen=True):
     preserved: int = 0
     trace: str = ""
     cgroup: tuple[str, ...] = ()
+    cgroupns: bool = False
     apparmor: str = ""
     label: str = ""
     ignore_paused: bool = False  # it will begin when the container is resumed
@@ -56,9 +57,10 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
     machine = look(mapped="user" in record.namespaces)
     check_process(process, machine)
     decision = exec_plan(process, record.pid, record.start_time, tuple(record.namespaces), record.cgroup_path, machine,
-                         keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup, systemd=record.systemd,
-                         uids=parse(read(f"/proc/{record.pid}/uid_map")), profile=record.seccomp,
-                         filters=place.filters, personality=record.personality, state=record.state(now))
+                         keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup,
+                         namespaced=asked.cgroupns, systemd=record.systemd,
+                         uids=parse(read(f"/proc/{record.pid}/uid_map")), profile=record.seccomp, filters=place.filters,
+                         personality=record.personality, state=record.state(now))
     for warning in decision.warnings:
         log.warning(warning)
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)

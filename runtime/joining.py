@@ -23,7 +23,7 @@ from runtime.plan import Plan, divided
 from runtime.process.entrance import MoveIntoCgroup
 from runtime.process.joining import Join
 from runtime.process.limits import SetUmask
-from runtime.process.names import SessionKeyring
+from runtime.process.names import NewCgroupNamespace, SessionKeyring
 from runtime.process.program import CloseOnExecute, Execute, WaitForGo
 from runtime.process.session import NewSession
 from runtime.rootfs.root import UseRoot
@@ -31,12 +31,13 @@ from runtime.spec import LinuxPersonality, LinuxSeccomp, Process, State
 
 
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
-              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), uids: Map = (),
-              profile: LinuxSeccomp | None = None, filters: str = "", personality: LinuxPersonality | None = None,
-              state: State | None = None, systemd: bool = False) -> Plan:
+              *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), namespaced: bool = False,
+              uids: Map = (), profile: LinuxSeccomp | None = None, filters: str = "",
+              personality: LinuxPersonality | None = None, state: State | None = None, systemd: bool = False) -> Plan:
     """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
 
-    `uids` is its user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
+    `below` are cgroups below the container's; with `namespaced` the process sees them as its roots. `uids` is the
+    container's user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
     compiled ones are kept.
     """
     cgroup = cgroups.open(cgroup_path, machine.cgroups, systemd=systemd).below(below)
@@ -50,6 +51,7 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
         *([SessionKeyring(keyring)] if keyring else []),
         NewSession(),
         *terminal(process, console=False, mapped=mapped),
+        *([NewCgroupNamespace()] if namespaced else []),
         *confine(process, personality, machine),
         *become(process, machine, held=filtering.held),
         SetUmask(umask(process)),

@@ -25,6 +25,7 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
     assert spec.linux is not None
     namespaced = spec.linux.makes(NamespaceType.CGROUP)
     begun = not namespaced
+    shared = all(one.type is not NamespaceType.CGROUP for one in spec.linux.namespaces)
     for number, mount in enumerate(spec.mounts):
         options = parse(mount.options)
         path = os.path.normpath("/" + mount.destination.lstrip("/"))
@@ -36,7 +37,7 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
             if not begun:
                 yield NewCgroupNamespace()
                 begun = True
-            yield from cgroup_filesystem(path, options, cgroup, layout, namespaced=namespaced)
+            yield from cgroup_filesystem(path, options, cgroup, layout, namespaced=namespaced, shared=shared)
         elif is_bind:
             yield bind(number, mount, path, options, bundle, idmap)
         else:

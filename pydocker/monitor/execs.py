@@ -28,7 +28,7 @@ from pydocker.monitor.loop import Loop
 from pydocker.monitor.ociruntime import Runtime
 from pydocker.monitor.plan import as_user
 from pydocker.monitor.streams import Streams, pipes
-from pydocker.monitor.subgroups import Subgroup, Subgroups
+from pydocker.monitor.subgroups import Subgroup, Subgroups, hidden
 from pydocker.storage import documents
 from runtime.linux import capabilities
 from runtime.spec import LinuxCapabilities, Process, encode
@@ -130,7 +130,8 @@ class Execs:
         words = ["exec", "--detach", "--process", str(one.file(".process")), "--pid-file", str(one.file(".pid"))]
         if not self._runtime.command:  # others place processes otherwise, or nowhere
             one.group = self._groups.make(one.session.id)
-        words += ["--cgroup", one.group.asked] if one.group else []
+        if one.group:
+            words += ["--cgroup", one.group.asked, *(["--cgroupns"] if hidden(self._launch.spec) else [])]
         keep: tuple[int, ...] = ()
         if config.tty:
             one.terminal = one.stack.enter_context(console.listening(one.directory, f"{one.session.id}.sock"))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from runtime import cgroups
 from runtime.cgroups import Cgroup
 from runtime.errors import StepFailed
+from runtime.spec import NamespaceType, Spec
 
 _FREEZER = "freezer"
 
@@ -69,6 +70,17 @@ def below(whole: Cgroup, name: str) -> Subgroup | None:
     asked = f"{_FREEZER}:{name}"
     return Subgroup(asked, Cgroup(tuple(branch for branch in whole.below((asked,)).first
                                         if _FREEZER in branch.controllers)))
+
+
+def hidden(spec: Spec) -> bool:
+    """Whether a session gets a cgroup namespace of its own, so that it sees its cgroup as the container's init does: /.
+
+    Programs look for their limits in the place that /proc/self/cgroup names (the JVM, Go's scheduler, libuv); in a
+    session's cgroup there are none. But where cgroups can be written, a session may be what manages them (podman in
+    a container), and out of its own namespace nobody moves a process (cgroups(7), "nsdelegate"): there it sees more.
+    """
+    own = spec.linux is not None and spec.linux.makes(NamespaceType.CGROUP)
+    return own and {"ro" in one.options for one in spec.mounts if one.type in ("cgroup", "cgroup2")} == {True}
 
 
 def _takes_processes(directory: str) -> bool:

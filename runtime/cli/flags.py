@@ -41,6 +41,7 @@ EXEC: Flags = {
     "additional-gids": Flag(list, "supplementary group", "g"),
     "cap": Flag(list, "one more capability", "c"),
     "cgroup": Flag(list, "[CONTROLLERS:]PATH below the container's cgroup, to run in"),
+    "cgroupns": Flag(bool, "begin a cgroup namespace there: the program sees that place as the root"),
     "apparmor": Flag(str, "AppArmor profile"),
     "process-label": Flag(str, "SELinux label"),
     "no-new-privs": Flag(bool, "execve gives no privileges any more"),

@@ -72,7 +72,7 @@ def exec_(call: Call) -> int:
                   no_new_privileges=given.on("no-new-privs"), pid_file=absolute(given.text("pid-file")),
                   console_socket=absolute(given.text("console-socket")),
                   preserved=handed_over(given.number("preserve-fds")), cgroup=tuple(given.many("cgroup")),
-                  apparmor=given.text("apparmor"), label=given.text("process-label"),
+                  cgroupns=given.on("cgroupns"), apparmor=given.text("apparmor"), label=given.text("process-label"),
                   ignore_paused=given.on("ignore-paused"), trace=absolute(given.text("trace")))
     if not asked.args and not asked.process_file:
         raise InvalidArgument("exec: process args cannot be empty")

@@ -3,6 +3,9 @@
 With a cgroup namespace of its own, a container mounts the hierarchies anew, and the kernel shows each of them from the
 container's cgroup on. Without one, the same is had by binding the host's directories. v2 is one tree; v1 has one for
 each group of controllers, collected in a tmpfs as the host has them.
+
+In the host's cgroup namespace and on a v2 host, the whole tree is shown, as by runc (rootfs_linux.go,
+mountCgroupV2): who reads a path in /proc/self/cgroup looks for it there, as language runtimes do for their limits.
 """
 
 import os
@@ -20,11 +23,14 @@ from runtime.step import Step
 
 
 def cgroup_filesystem(path: str, options: Options, cgroup: Cgroup, layout: Layout, *,
-                      namespaced: bool) -> Iterator[Step[Inside]]:
-    """The steps that show the cgroup at `path`."""
+                      namespaced: bool, shared: bool = False) -> Iterator[Step[Inside]]:
+    """The steps that show the cgroup at `path`. `shared`: the host's cgroup namespace is the container's."""
     attributes = options.attributes
     if layout.mode == "v2":
         assert layout.v2 is not None
+        if shared:
+            yield BindMount(source=layout.v2.mountpoint, path=path, recursive=False, attributes=attributes)
+            return
         yield show(path, layout.v2, cgroup, attributes, namespaced=namespaced)
         return
     yield NewFilesystem(fstype="tmpfs", source="tmpfs", path=path, data=(("mode", "755"),),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pydocker.model.container import ExecConfig
+from pydocker.model.container import ExecConfig, HostConfig
 from pydocker.model.image import Healthcheck
 from pydocker.monitor import subgroups
 from pydocker.monitor.launch import FILE, Launch
@@ -43,6 +43,24 @@ def test_a_session_has_a_cgroup_of_its_own(room: Room) -> None:
     terminal.end_input()
     terminal.rest()
     wait_until(lambda: not groups(room, id))
+
+
+def test_it_sees_its_cgroup_as_init_does(room: Room) -> None:
+    """A program looks for its limits where /proc/self/cgroup says it is."""
+    id = room.start("sleep", "100", host=HostConfig(memory=64 << 20))
+    seen = room.exec(id, "sh", "-c", "cut -d: -f3 /proc/self/cgroup; grep -c exec- /proc/self/cgroup")[1].rest()
+    assert {*seen[8:].split()} - {b"0"} == {b"/"}
+    if not whole(room, id).first:
+        found = room.exec(id, "sh", "-c", "cat /sys/fs/cgroup/$(cut -d: -f3 /proc/self/cgroup)/memory.max")[1].rest()
+        assert found[8:] == b"67108864\n"
+
+
+def test_one_that_may_write_cgroups_moves_processes_in_all_of_its_containers(room: Room) -> None:
+    """As podman in a privileged container does; a cgroup namespace of its own would forbid it."""
+    id = room.start("sleep", "100", host=HostConfig(privileged=True))
+    place = "/sys/fs/cgroup/freezer/apart" if whole(room, id).first else "/sys/fs/cgroup/apart"
+    script = f"mkdir {place} && echo $$ >{place}/cgroup.procs && grep -c /apart /proc/self/cgroup"
+    assert room.exec(id, "sh", "-c", script)[1].rest()[8:] == b"1\n"
 
 
 @pytest.mark.parametrize("tty", [False, True])

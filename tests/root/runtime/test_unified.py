@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cgroups import read_layout
+from runtime.spec import NamespaceType
 from tests.root.runtime.conftest import Runtime
 
 pytestmark = pytest.mark.skipif(read_layout().mode != "v2", reason="needs a host with cgroup v2 alone: make test-vm")
@@ -51,6 +52,16 @@ def test_the_container_sees_its_own_cgroup_as_the_root_of_one_tree(runtime: Runt
     own, limit, mount = done.stdout.splitlines()
     assert (own, limit) == ("0::/", str(64 * MIB)), done.stderr
     assert mount.split()[2] == "cgroup2" and "ro" in mount.split()[3].split(",")
+
+
+def test_in_the_hosts_cgroup_namespace_it_finds_itself_in_the_whole_tree(runtime: Runtime) -> None:
+    """As with runc: where /proc/self/cgroup says that a process is, there are its limits."""
+    config = runtime.configure("sh", "-c", f"cat {UNIFIED}$(sed s/0::// /proc/self/cgroup)/memory.max")
+    assert config.linux is not None
+    runtime.change(linux__namespaces=[{"type": one.type.value} for one in config.linux.namespaces
+                                      if one.type is not NamespaceType.CGROUP])
+    done = runtime("run", "--bundle", str(runtime.bundle), "c")
+    assert done.stdout == f"{64 * MIB}\n", done.stderr
 
 
 def test_a_container_moves_below_its_cgroup_and_exec_follows(runtime: Runtime) -> None:

@@ -143,8 +143,10 @@ def test_cgroups_of_version_1_are_one_mount_each() -> None:
 def test_without_a_cgroup_namespace_the_hosts_directories_are_bound() -> None:
     linux = replace(LINUX, namespaces=tuple(one for one in LINUX.namespaces if one.type is not NamespaceType.CGROUP))
     (bound,) = of(BindMount, planned(replace(SPEC, linux=linux)).inside)
-    assert (bound.source, bound.path) == ("/sys/fs/cgroup/pydocker/c", "/sys/fs/cgroup")
+    assert (bound.source, bound.path) == ("/sys/fs/cgroup", "/sys/fs/cgroup")  # as by runc: the whole tree of v2
     assert bound.attributes.set & m.MOUNT_ATTR_RDONLY
+    first, *_ = of(BindMount, planned(replace(SPEC, linux=linux), replace(MACHINE, cgroups=V1)).inside)
+    assert (first.source, first.path) == ("/sys/fs/cgroup/memory/pydocker/c", "/sys/fs/cgroup/memory")
 
 
 def test_mount_options_become_attributes_and_data() -> None:
