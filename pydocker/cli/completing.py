@@ -119,7 +119,7 @@ class _Walk:
             if equals and name in flags:
                 return self._value(flags[name], f"{name}=")
             return self._fitting((flag_name, str(flag.help)) for flag_name, flag in flags.items()
-                                 if flag_name.startswith("--"))
+                                 if flag_name.startswith("--") and not flag.hidden)
         if isinstance(command, Group):
             names = command.list_commands(click.Context(command))
             return self._fitting((name, command.entries[name][1]) for name in names)

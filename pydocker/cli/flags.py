@@ -249,6 +249,13 @@ def values(*names: str, kind: Kind = LIST, help: str, to: str = "") -> Flag:
     return Flag(*names, kind=kind, help=help, many=True, to=to)
 
 
+def unlisted(*names: str, help: str) -> Flag:
+    """A flag with one value of which help and completion say nothing: one that Docker has given up, and still takes."""
+    flag = value(*names, help=help)
+    flag.hidden = True
+    return flag
+
+
 def absent(*names: str, why: str = "") -> Absent:
     """A flag with a value that is refused."""
     return _with_reason(Absent(*names, kind=LIST, help=_refusal(why), many=True), why)

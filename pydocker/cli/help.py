@@ -41,7 +41,8 @@ def _entries(group: "Group", names: Iterable[str]) -> list[str]:
 
 
 def _flag_lines(flags: Sequence[Flag]) -> list[str]:
-    labels = {_label(flag): _sentence(flag) for flag in sorted(flags, key=lambda flag: str(flag.name))}
+    labels = {_label(flag): _sentence(flag) for flag in sorted(flags, key=lambda flag: str(flag.name))
+              if not flag.hidden}
     column = max(map(len, labels)) + 3
     return [line for label, sentence in labels.items() for line in _columns(label, sentence, column)]
 

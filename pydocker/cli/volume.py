@@ -9,7 +9,7 @@ from pydocker.cli.asking import confirmed
 from pydocker.cli.cluster_volume import CREATE_FLAGS, cluster
 from pydocker.cli.command import NONE, ONE, SOME, TWO, Arity, Command
 from pydocker.cli.errors import CommandError
-from pydocker.cli.flags import FILTER, LABEL, PAIRS, switch, value, values
+from pydocker.cli.flags import FILTER, LABEL, PAIRS, switch, unlisted, value, values
 from pydocker.cli.inspect import print_all
 from pydocker.cli.lifecycle import each
 from pydocker.cli.ps import filters
@@ -27,9 +27,12 @@ _CLUSTER_COLUMNS = ("Name", "Group", "Driver", "Availability", "Status")
 
 
 def create(session: Session, arguments: tuple[str, ...], *, driver: str | None, label: tuple[tuple[str, str], ...],
-           opt: tuple[tuple[str, str], ...], **swarm: object) -> int:
+           opt: tuple[tuple[str, str], ...], name: str | None, **swarm: object) -> int:
     """Print the name."""
-    body: dict[str, object] = {"Name": arguments[0] if arguments else "", "Driver": driver or "local",
+    if name and arguments:
+        raise CommandError("conflicting options: cannot specify a volume-name through both --name and as a positional "
+                           "arg")
+    body: dict[str, object] = {"Name": arguments[0] if arguments else name or "", "Driver": driver or "local",
                                "DriverOpts": dict(opt), "Labels": dict(label)}
     spec = cluster(swarm)
     if spec:
@@ -125,7 +128,8 @@ CREATE = Command(
     "create", create, synopsis="[VOLUME]", arity=Arity(0, 1), help="Create a volume",
     flags=(
         value("-d", "--driver", help="Specify volume driver name", shown='"local"'), _LABEL,
-        values("-o", "--opt", kind=PAIRS, help="Set driver specific options (type, device, o)"), *CREATE_FLAGS))
+        values("-o", "--opt", kind=PAIRS, help="Set driver specific options (type, device, o)"),
+        unlisted("--name", help="Specify volume name"), *CREATE_FLAGS))
 LIST = Command(
     "ls", list_volumes, synopsis="", arity=NONE, help="List volumes", aliases=("volume ls", "volume list"),
     flags=(

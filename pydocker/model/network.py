@@ -87,7 +87,7 @@ class PortBinding(msgspec.Struct, frozen=True, rename={"host_ip": "HostIp", "hos
     host_port: str = ""
 
 
-class IPAMConfig(msgspec.Struct, frozen=True, rename={
+class IPAMConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename={
     "ipv4_address": "IPv4Address", "ipv6_address": "IPv6Address", "link_local_ips": "LinkLocalIPs",
 }):
     """The addresses that a container asks for in a network."""

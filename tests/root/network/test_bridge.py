@@ -87,6 +87,7 @@ def test_what_was_asked_for_an_endpoint(engine: Engine) -> None:
     assert ip("link", "show", "dev", "eth0", of=inside)[0]["address"] == "02:00:00:00:00:77"
     assert ip("route", "show", "default", of=inside) == []  # --internal
     place = places(engine, "one")["net"]
+    assert place["IPAMConfig"] == {"IPv4Address": "10.65.0.77"}
     assert place["DNSNames"] == ["one", "db", engine.ok("inspect", "-f", "{{.Id}}", "one")[:12]]
     named = "name=net,driver-opt=com.docker.network.endpoint.ifname=wan0," \
             "driver-opt=com.docker.network.endpoint.sysctls=net.ipv4.conf.IFNAME.log_martians=1"

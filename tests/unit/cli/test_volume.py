@@ -19,6 +19,9 @@ def test_create(pydocker: CommandLine) -> None:
     assert sent(pydocker) == {"Name": "", "Driver": "local", "DriverOpts": {}, "Labels": {}}
     assert sent(pydocker, "-d", "x", "--label", "a=b", "-o", "o=addr=1,ro", "kept") == {
         "Name": "kept", "Driver": "x", "DriverOpts": {"o": "addr=1,ro"}, "Labels": {"a": "b"}}
+    assert sent(pydocker, "--name", "kept")["Name"] == "kept"  # as it was told before Docker 1.13
+    assert "cannot specify a volume-name through both" in pydocker("volume", "create", "--name", "a", "b").err
+    assert "--name" not in pydocker("volume", "create", "--help").out
     body = sent(pydocker, "--type", "mount", "--scope", "multi", "--secret", "a=b", "--required-bytes", "1k",
                 "--topology-required", "r=1,z=2", "--group", "g", "--sharing", "all", "--availability", "pause",
                 "--limit-bytes", "2k", "--topology-preferred", "r=2", "kept")
