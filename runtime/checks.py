@@ -7,12 +7,13 @@ not support is refused by name; nothing is silently ignored.
 import re
 import resource
 from collections.abc import Iterator
+from itertools import pairwise
 
 from runtime.errors import InvalidSpec
 from runtime.linux.capabilities import NUMBERS
 from runtime.machine import Machine
 from runtime.process.limits import LIMITS
-from runtime.spec import Linux, Process, Spec
+from runtime.spec import Linux, LinuxIDMapping, Process, Spec
 from runtime.spec.codec import one_line
 from runtime.spec.resources import LinuxResources
 
@@ -42,7 +43,7 @@ def raise_first(found: Iterator[Complaint], name: str) -> None:
 
 def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
     """All that is wrong with a container's specification."""
-    if not re.match(r"1\.\d+\.\d+", spec.oci_version, re.ASCII):
+    if not re.fullmatch(r"1\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?", spec.oci_version, re.ASCII):
         yield "$.ociVersion", f"unsupported version {spec.oci_version[:80]!r} of the specification: expected 1.x.y"
     if "" in spec.annotations:
         yield "$.annotations", "the key of an annotation must not be empty"
@@ -55,6 +56,7 @@ def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
     if spec.linux is None:
         yield "$.linux", "only Linux containers are supported, and this object says how they are to be"
     yield from of_namespaces(spec)
+    yield from of_devices(spec.linux)
     yield from of_sysctls(spec)
     yield from of_memory(spec.linux.resources if spec.linux else None)
     yield from of_confinement(spec, machine)
@@ -78,6 +80,8 @@ def of_process(process: Process, machine: Machine, path: str) -> Iterator[Compla
             yield f"{at}.soft", f"{limit.type}: the soft limit {limit.soft} is above the hard limit {limit.hard}"
     if process.user.umask is not None and process.user.umask > 0o777:
         yield f"{path}.user.umask", "expected permission bits, at most 511 (0777)"
+    if len(process.user.additional_gids) > MOST_GROUPS:
+        yield f"{path}.user.additionalGids", f"{len(process.user.additional_gids)} groups: at most {MOST_GROUPS}"
     if process.oom_score_adj is not None and not -1000 <= process.oom_score_adj <= 1000:
         yield f"{path}.oomScoreAdj", "expected a number from -1000 to 1000"
     yield from of_capabilities(process, machine, f"{path}.capabilities")
@@ -146,16 +150,45 @@ def of_users(linux: Linux, process: Process | None) -> Iterator[Complaint]:
             continue
         if not map:
             yield at, f"User namespaces enabled, but no {name} mappings found."
-        for number, row in enumerate(map):
-            if not row.size or row.host_id + row.size > 2**32 or row.container_id + row.size > 2**32:
-                yield f"{at}[{number}].size", f"{row.size} ids cannot be mapped from here on"
+        yield from of_map(map, at)
         if not any(row.container_id <= id < row.container_id + row.size for row in map):
             yield f"$.process.user.{name}", f"{name} {id} is not mapped in the user namespace"
 
 
+def of_map(map: tuple[LinuxIDMapping, ...], at: str) -> Iterator[Complaint]:
+    """What the kernel takes as a map (user_namespaces(7)): so many rows, none of them empty, no id in two of them."""
+    if len(map) > MOST_ROWS:
+        yield at, f"{len(map)} rows: the kernel takes at most {MOST_ROWS}"
+    for number, row in enumerate(map):
+        if not row.size or row.host_id + row.size > 2**32 or row.container_id + row.size > 2**32:
+            yield f"{at}[{number}].size", f"{row.size} ids cannot be mapped from here on"
+    for field in ("container_id", "host_id"):
+        rows = sorted((getattr(row, field), row.size, number) for number, row in enumerate(map))
+        for (first, size, _), (start, _, number) in pairwise(rows):
+            if first + size > start:
+                yield f"{at}[{number}]", f"the id {start} is in another row, too"
+
+
+def of_devices(linux: Linux | None) -> Iterator[Complaint]:
+    """Nodes: the kernel has 12 bits for the number of a driver, and 20 for that of its device (makedev(3))."""
+    for number, device in enumerate(linux.devices if linux else ()):
+        at = f"$.linux.devices[{number}]"
+        if device.type not in DEVICES:
+            yield f"{at}.type", f"unknown type {device.type!r} of the device {device.path}"
+        if device.path.rpartition("/")[2] in ("", ".", ".."):
+            yield f"{at}.path", f"{device.path!r} is no name for a device"
+        for field, value, most in (("major", device.major, 2**12 - 1), ("minor", device.minor, 2**20 - 1)):
+            if not 0 <= value <= most:
+                yield f"{at}.{field}", f"expected a number from 0 to {most}"
+
+
+DEVICES = ("c", "u", "b", "p")
+MOST_ROWS = 340  # of a map: user_namespaces(7)
+MOST_GROUPS = 65536  # NGROUPS_MAX: setgroups(2)
 LONGEST_NAME = 64  # bytes: uname(2)
 LEAST = 768  # pages of memory
 CLOCKS = ("monotonic", "boottime")
+MOST_SECONDS = 2**63 // 10**9 // 2  # half of what 63 bits of nanoseconds hold: proc_timens_set_offset() of the kernel
 
 
 def of_clocks(linux: Linux) -> Iterator[Complaint]:
@@ -169,6 +202,8 @@ def of_clocks(linux: Linux) -> Iterator[Complaint]:
     for clock, offset in linux.time_offsets.items():
         if clock not in CLOCKS:
             yield f"{at}[{clock!r}]", f"unknown clock {clock!r}: a time namespace has {' and '.join(CLOCKS)}"
+        if abs(offset.secs) > MOST_SECONDS:
+            yield f"{at}[{clock!r}].secs", f"expected a number from -{MOST_SECONDS} to {MOST_SECONDS}"
         if offset.nanosecs >= 10**9:
             yield f"{at}[{clock!r}].nanosecs", "expected a number from 0 to 999999999"
 

@@ -3,7 +3,6 @@ of the plan."""
 
 from collections.abc import Iterator
 
-from runtime.errors import InvalidSpec
 from runtime.process.session import OwnOutputs
 from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.root import PivotRoot
@@ -19,10 +18,7 @@ def devices(spec: Spec) -> Iterator[Step[Inside]]:
            for mount in spec.mounts):
         return
     own = {device.path for device in spec.linux.devices}
-    for number, device in enumerate((*(one for one in DEFAULT_DEVICES if one.path not in own), *spec.linux.devices)):
-        if device.type not in ("c", "u", "b", "p"):
-            raise InvalidSpec(f"config.json: unknown type {device.type!r} of the device {device.path} - at "
-                              f"`$.linux.devices[{number - len(DEFAULT_DEVICES)}].type`")
+    for device in (*(one for one in DEFAULT_DEVICES if one.path not in own), *spec.linux.devices):
         mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
         yield DeviceNode(device.path, device.type, device.major, device.minor, mode, device.uid or 0, device.gid or 0)
     for path, to in DEFAULT_LINKS:

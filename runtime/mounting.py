@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from runtime import cgroups
+from runtime.checks import of_map, raise_first
 from runtime.errors import InvalidSpec
 from runtime.linux import mounts as m
 from runtime.process.names import NewCgroupNamespace
@@ -13,6 +14,7 @@ from runtime.rootfs.cgroupfs import cgroup_filesystem
 from runtime.rootfs.mounts import BindMount, NewFilesystem
 from runtime.rootfs.options import Attributes, Idmapping, Options, parse
 from runtime.rootfs.root import SetAttributes
+from runtime.rootfs.target import OVER_PROC
 from runtime.spec import LinuxIDMapping, Mount, NamespaceType, Spec
 from runtime.stage import Inside
 from runtime.step import Step
@@ -30,6 +32,8 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
         options = parse(mount.options)
         path = os.path.normpath("/" + mount.destination.lstrip("/"))
         is_bind = options.bind or mount.type == "bind"
+        if not options.remount:
+            check_place(number, mount, path)
         idmap = idmapping(spec, mount, options, f"$.mounts[{number}]", is_bind=is_bind)
         if options.remount:
             yield from remount(path, options)
@@ -46,6 +50,21 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
         yield NewCgroupNamespace()
 
 
+def check_place(number: int, mount: Mount, path: str) -> None:
+    """What cannot be mounted on, wherever links may lead (which `rootfs.target` sees). Raises InvalidSpec.
+
+    To find in procfs that it makes no directories would be "no such file or directory", which callers take for a
+    program that is not there.
+    """
+    at = f"$.mounts[{number}]"
+    if not mount.destination or path == "/":
+        raise InvalidSpec("config.json: nothing can be mounted on the root of the container - at "
+                          f"`{at}.destination`")
+    if path.startswith("/proc/") and path not in OVER_PROC:
+        raise InvalidSpec(f'config.json: error mounting "{mount.source or mount.type}" to rootfs at "{path}": '
+                          f"{path} cannot be mounted because it is inside /proc - at `{at}.destination`")
+
+
 def idmapping(spec: Spec, mount: Mount, options: Options, path: str, *, is_bind: bool) -> Idmapping | None:
     """The mount's own maps, or with the option alone the container's (runtime-spec, config.md "Mounts")."""
     own = mount.uid_mappings or mount.gid_mappings
@@ -56,6 +75,8 @@ def idmapping(spec: Spec, mount: Mount, options: Options, path: str, *, is_bind:
     if own and not (mount.uid_mappings and mount.gid_mappings):
         raise InvalidSpec("config.json: id-mapped mounts must have both uid and gid mappings specified - at "
                           f"`{path}.{'gid' if mount.uid_mappings else 'uid'}Mappings`")
+    for side, map in (("uid", mount.uid_mappings), ("gid", mount.gid_mappings)):
+        raise_first(of_map(map, f"{path}.{side}Mappings"), "config.json")
     if not own and not mapped(spec):
         raise InvalidSpec(f"config.json: mount option {options.idmap} needs uidMappings and gidMappings, or a user "
                           f"namespace of the container's - at `{path}.options`")
@@ -75,6 +96,8 @@ def bind(number: int, mount: Mount, path: str, options: Options, bundle: str, id
     """A bind mount. A relative source counts from the bundle (runtime-spec, config.md)."""
     source = os.path.join(bundle, mount.source)
     at = f"$.mounts[{number}]"
+    if not mount.source:
+        raise InvalidSpec(f"config.json: a bind mount needs a source - at `{at}.source`")
     if options.own_data:
         raise InvalidSpec(f"config.json: a bind mount has no option {options.own_data[0][0]!r} - at `{at}.options`")
     for kernel in ("/proc", "/sys"):

@@ -6,6 +6,7 @@ It is a value (a few paths), so it can be kept in a state file, and opened again
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,9 +31,10 @@ DELEGATED = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
 DOMAIN = {"memory", "io", "hugetlb", "rdma"}  # of these, what counts by process and never by thread
 
 
-def _step(setting: Setting, write: Callable[[str, str], SetLimit]) -> Step[object]:
+def _step(setting: Setting, write: Callable[..., SetLimit]) -> Step[object]:
     """The step for a setting: a plain one where there is nothing to choose."""
-    choices = tuple(write(file, value) for file, value in ((setting.file, setting.value), *setting.instead))
+    choices = tuple(write(file=file, value=value, field=setting.field)
+                    for file, value in ((setting.file, setting.value), *setting.instead))
     return SetFirst(choices, setting.optional) if setting.instead or setting.optional else choices[0]
 
 
@@ -85,10 +87,10 @@ class Cgroup(msgspec.Struct, frozen=True):
         """The steps that write the limits, without the devices."""
         first, second = self._settings(resources)
         known = {name: branch for branch in self.first for name in branch.controllers}
-        old = (_step(one, lambda file, value, controller=one.controller: v1.SetLimit(  # type: ignore[misc]
-            directory=known[controller].directory, file=file, value=value, controller=controller)) for one in first)
+        old = (_step(one, partial(v1.SetLimit, directory=known[one.controller].directory, controller=one.controller))
+               for one in first)
         place = self.second.directory if self.second else ""
-        return (*old, *(_step(one, lambda file, value: SetLimit(place, file, value)) for one in second))
+        return (*old, *(_step(one, partial(SetLimit, directory=place)) for one in second))
 
     def ignored(self, resources: LinuxResources) -> tuple[str, ...]:
         """Warnings about limits that are not to be had on this host, and that nobody misses."""

@@ -78,16 +78,20 @@ HARMLESS = (
 def container_rules(asked: Iterable[LinuxDeviceCgroup]) -> tuple[Rule, ...]:
     """The rules of a container: deny all, then what was asked for, then the harmless devices.
 
-    Raises InvalidSpec for an unknown type or access.
+    Raises InvalidSpec for an unknown type or access, and for numbers that no device has.
     """
-    return tuple(part for rule in (NOTHING, *asked, *HARMLESS) for part in _parts(rule))
+    return tuple(part for number, rule in enumerate((NOTHING, *asked, *HARMLESS))
+                 for part in _parts(rule, f"$.linux.resources.devices[{number - 1}]"))
 
 
-def _parts(rule: LinuxDeviceCgroup) -> tuple[Rule, ...]:
+def _parts(rule: LinuxDeviceCgroup, at: str) -> tuple[Rule, ...]:
     """A rule of the specification as rules for one type each. -1 is Go's way to write "all numbers"."""
     types = {"": "cb", "a": "cb", "c": "c", "u": "c", "b": "b"}.get(rule.type)
     if types is None or not set(rule.access) <= set(LETTERS):
-        raise InvalidSpec(f"$.linux.resources.devices: no such rule: {rule.type} {rule.access}")
+        raise InvalidSpec(f"{at}: no such rule: {rule.type} {rule.access}")
+    for field, number in (("major", rule.major), ("minor", rule.minor)):
+        if number is not None and not -1 <= number < 2**32:
+            raise InvalidSpec(f"{at}.{field}: {number} is the number of no device, and -1 stands for all")
     major, minor = (None if number in (None, -1) else number for number in (rule.major, rule.minor))
     access = sum(LETTERS[letter] for letter in set(rule.access or "rwm"))
     return tuple(Rule(rule.allow, kind, major, minor, access) for kind in types)

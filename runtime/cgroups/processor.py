@@ -14,13 +14,14 @@ LEAST, MOST = 2, 262144  # shares
 def cpu_v1(resources: LinuxResources) -> tuple[Setting, ...]:
     cpu = resources.cpu or LinuxCPU()
     return (
-        *row("cpu", "cpu.idle", cpu.idle),
-        *row("cpu", "cpu.shares", _shares(cpu)),
-        *row("cpu", "cpu.cfs_period_us", cpu.period or None),  # the period first: the quota is checked against it
-        *row("cpu", "cpu.cfs_quota_us", cpu.quota or None),
-        *row("cpu", "cpu.cfs_burst_us", cpu.burst, optional=True),  # since Linux 5.14
-        *row("cpu", "cpu.rt_period_us", cpu.realtime_period or None),
-        *row("cpu", "cpu.rt_runtime_us", cpu.realtime_runtime or None),
+        *row("cpu.idle", "cpu", "cpu.idle", cpu.idle),
+        *row("cpu.shares", "cpu", "cpu.shares", _shares(cpu)),
+        # The period first: the quota is checked against it.
+        *row("cpu.period", "cpu", "cpu.cfs_period_us", cpu.period or None),
+        *row("cpu.quota", "cpu", "cpu.cfs_quota_us", cpu.quota or None),
+        *row("cpu.burst", "cpu", "cpu.cfs_burst_us", cpu.burst, optional=True),  # since Linux 5.14
+        *row("cpu.realtimePeriod", "cpu", "cpu.rt_period_us", cpu.realtime_period or None),
+        *row("cpu.realtimeRuntime", "cpu", "cpu.rt_runtime_us", cpu.realtime_runtime or None),
     )
 
 
@@ -39,10 +40,10 @@ def cpu_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     # An idle cgroup has no weight, and the kernel refuses to set one.
     shares = None if cpu.idle else cpu.shares
     return (
-        *row("cpu", "cpu.idle", cpu.idle),
-        *row("cpu", "cpu.weight", weight(shares) if shares else None),
-        *row("cpu", "cpu.max", _cpu_max(cpu)),
-        *row("cpu", "cpu.max.burst", cpu.burst, optional=True),
+        *row("cpu.idle", "cpu", "cpu.idle", cpu.idle),
+        *row("cpu.shares", "cpu", "cpu.weight", weight(shares) if shares else None),
+        *row("cpu", "cpu", "cpu.max", _cpu_max(cpu)),
+        *row("cpu.burst", "cpu", "cpu.max.burst", cpu.burst, optional=True),
     )
 
 
@@ -73,4 +74,5 @@ def cpuset(resources: LinuxResources) -> tuple[Setting, ...]:
     for field, value in (("cpus", cpu.cpus), ("mems", cpu.mems)):
         if not re.fullmatch(r"[0-9,\- \n]{0,4096}", value, re.ASCII):
             raise InvalidSpec(f"$.linux.resources.cpu.{field}: not a list of numbers and ranges")
-    return (*row("cpuset", "cpuset.cpus", cpu.cpus.strip()), *row("cpuset", "cpuset.mems", cpu.mems.strip()))
+    return (*row("cpu.cpus", "cpuset", "cpuset.cpus", cpu.cpus.strip()),
+            *row("cpu.mems", "cpuset", "cpuset.mems", cpu.mems.strip()))

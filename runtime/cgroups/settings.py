@@ -22,17 +22,18 @@ class Setting(msgspec.Struct, frozen=True):
     value: str
     instead: tuple[tuple[str, str], ...] = ()
     optional: bool = False
+    field: str = ""  # who asked for it, below $.linux.resources: what is refused is told with it
 
 
-def row(controller: str, file: str, value: object, *, instead: tuple[tuple[str, object], ...] = (),
-        optional: bool = False) -> tuple[Setting, ...]:
+def row(field: str, controller: str, file: str, value: object, *,
+        instead: tuple[tuple[str, object], ...] = (), optional: bool = False) -> tuple[Setting, ...]:
     """One setting, none for a value that was not asked for. True and False are the kernel's 1 and 0."""
     if value is None or value == "":
         return ()
     text = str(int(value)) if isinstance(value, bool) else str(value)
     if len(text) > LONGEST or not text.isprintable():
-        raise InvalidSpec(f"$.linux.resources: {file}: a value of {len(text)} characters, or one with line ends")
-    return (Setting(controller, file, text, tuple((other, str(word)) for other, word in instead), optional),)
+        raise InvalidSpec(f"$.linux.resources.{field}: a value of {len(text)} characters, or one with line ends")
+    return (Setting(controller, file, text, tuple((other, str(word)) for other, word in instead), optional, field),)
 
 
 def maximum(value: int | None) -> str | None:

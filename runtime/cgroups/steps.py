@@ -8,7 +8,8 @@ None of the steps needs to know anything of the stage: they can be applied befor
 
 import os
 import shlex
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import ClassVar
 
 from runtime.cgroups.branch import all_members, read, remove, write
@@ -93,13 +94,14 @@ def _check_unused(directory: str) -> None:
 
 
 class SetLimit(Step[object], frozen=True):
-    """One value into one file."""
+    """One value into one file. `field` is who asked for it, below $.linux.resources."""
 
     why: ClassVar[str] = "a limit is a number in a file; it holds from the next instruction on"
     manual: ClassVar[str] = "cgroups(7)"
     directory: str
     file: str
     value: str
+    field: str = ""
 
     @property
     def path(self) -> str:
@@ -112,7 +114,19 @@ class SetLimit(Step[object], frozen=True):
         return f"echo {shlex.quote(self.value)} > {shlex.quote(os.path.join(self.directory, self.file))}"
 
     def apply(self, at: object) -> None:
-        write(self.directory, self.file, self.value)
+        with naming(self.field):
+            write(self.directory, self.file, self.value)
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Who reads that a value was refused has written config.json, and knows fields better than files."""
+    try:
+        yield
+    except StepFailed as error:
+        if not field:
+            raise
+        raise StepFailed(f"{error} - at `$.linux.resources.{field}`") from error
 
 
 class SetFirst(Step[object], frozen=True):

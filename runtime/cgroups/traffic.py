@@ -12,43 +12,49 @@ def pids(resources: LinuxResources) -> tuple[Setting, ...]:
     if resources.pids is None:
         return ()
     limit = resources.pids.limit
-    return row("pids", "pids.max", None if limit == 0 else str(limit) if limit > 0 else NO_LIMIT_V2)
+    return row("pids.limit", "pids", "pids.max", None if limit == 0 else str(limit) if limit > 0 else NO_LIMIT_V2)
 
 
-# The rates of a block device: the field, v1's file, v2's key in io.max.
+# The rates of a block device: the field, ours and in JSON, v1's file, v2's key in io.max.
 THROTTLES = (
-    ("throttle_read_bps_device", "blkio.throttle.read_bps_device", "rbps"),
-    ("throttle_write_bps_device", "blkio.throttle.write_bps_device", "wbps"),
-    ("throttle_read_iops_device", "blkio.throttle.read_iops_device", "riops"),
-    ("throttle_write_iops_device", "blkio.throttle.write_iops_device", "wiops"),
+    ("throttle_read_bps_device", "throttleReadBpsDevice", "blkio.throttle.read_bps_device", "rbps"),
+    ("throttle_write_bps_device", "throttleWriteBpsDevice", "blkio.throttle.write_bps_device", "wbps"),
+    ("throttle_read_iops_device", "throttleReadIOPSDevice", "blkio.throttle.read_iops_device", "riops"),
+    ("throttle_write_iops_device", "throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", "wiops"),
 )
 
 
 def blkio_v1(resources: LinuxResources) -> tuple[Setting, ...]:
     block = weighed(resources.block_io or LinuxBlockIO())
-    rows = [*row("blkio", "blkio.weight", block.weight or None, instead=(("blkio.bfq.weight", block.weight),)),
-            *row("blkio", "blkio.leaf_weight", block.leaf_weight or None)]
-    for device in block.weight_device:
-        weight = _on(device.major, device.minor, device.weight or None)
-        rows += row("blkio", "blkio.weight_device", weight, instead=(("blkio.bfq.weight_device", weight),))
-        rows += row("blkio", "blkio.leaf_weight_device", _on(device.major, device.minor, device.leaf_weight or None))
-    for field, file, _ in THROTTLES:
-        for throttle in getattr(block, field):
-            rows += row("blkio", file, f"{throttle.major}:{throttle.minor} {throttle.rate}")
+    rows = [*row("blockIO.weight", "blkio", "blkio.weight", block.weight or None,
+                 instead=(("blkio.bfq.weight", block.weight),)),
+            *row("blockIO.leafWeight", "blkio", "blkio.leaf_weight", block.leaf_weight or None)]
+    for number, device in enumerate(block.weight_device):
+        at = f"blockIO.weightDevice[{number}]"
+        weight, leaf = (_on(device.major, device.minor, one or None) for one in (device.weight, device.leaf_weight))
+        rows += row(at, "blkio", "blkio.weight_device", weight, instead=(("blkio.bfq.weight_device", weight),))
+        rows += row(at, "blkio", "blkio.leaf_weight_device", leaf)
+    for field, name, file, _ in THROTTLES:
+        for number, throttle in enumerate(getattr(block, field)):
+            rows += row(f"blockIO.{name}[{number}]", "blkio", file,
+                        f"{throttle.major}:{throttle.minor} {throttle.rate}")
     return tuple(rows)
 
 
 def io_v2(resources: LinuxResources) -> tuple[Setting, ...]:
     block = weighed(resources.block_io or LinuxBlockIO())
     # The scheduler bfq has v1's scale, the cost model (io.weight) its own. A device may be of neither.
-    rows = list(row("io", "io.bfq.weight", block.weight or None, instead=(("io.weight", _io_weight(block.weight)),)))
-    for device in block.weight_device:
+    rows = list(row("blockIO.weight", "io", "io.bfq.weight", block.weight or None,
+                    instead=(("io.weight", _io_weight(block.weight)),)))
+    for number, device in enumerate(block.weight_device):
         own, converted = (_on(device.major, device.minor, value)
                           for value in (device.weight or None, _io_weight(device.weight)))
-        rows += row("io", "io.bfq.weight", own, instead=(("io.weight", converted),), optional=True)
-    for field, _, key in THROTTLES:
-        for throttle in getattr(block, field):
-            rows += row("io", "io.max", f"{throttle.major}:{throttle.minor} {key}={throttle.rate or NO_LIMIT_V2}")
+        rows += row(f"blockIO.weightDevice[{number}]", "io", "io.bfq.weight", own,
+                    instead=(("io.weight", converted),), optional=True)
+    for field, name, _, key in THROTTLES:
+        for number, throttle in enumerate(getattr(block, field)):
+            rows += row(f"blockIO.{name}[{number}]", "io", "io.max",
+                        f"{throttle.major}:{throttle.minor} {key}={throttle.rate or NO_LIMIT_V2}")
     return tuple(rows)
 
 
@@ -75,24 +81,25 @@ def _io_weight(weight: int | None) -> int | None:
 def hugetlb(file: str) -> Callable[[LinuxResources], tuple[Setting, ...]]:
     def settings(resources: LinuxResources) -> tuple[Setting, ...]:
         rows: tuple[Setting, ...] = ()
-        for limit in resources.hugepage_limits:
+        for number, limit in enumerate(resources.hugepage_limits):
+            at = f"hugepageLimits[{number}]"
             if not re.fullmatch(r"[0-9]+[KMG]B", limit.page_size, re.ASCII):
-                raise InvalidSpec(f"$.linux.resources.hugepageLimits: {limit.page_size!r} is not a size like 2MB")
-            rows += row("hugetlb", file.format(limit.page_size), limit.limit)
+                raise InvalidSpec(f"$.linux.resources.{at}.pageSize: {limit.page_size!r} is not a size like 2MB")
+            rows += row(at, "hugetlb", file.format(limit.page_size), limit.limit)
             # What is reserved by mmap(2) counts before it is touched; since Linux 5.7.
-            rows += row("hugetlb", file.format(f"{limit.page_size}.rsvd"), limit.limit, optional=True)
+            rows += row(at, "hugetlb", file.format(f"{limit.page_size}.rsvd"), limit.limit, optional=True)
         return rows
     return settings
 
 
 def net_cls(resources: LinuxResources) -> tuple[Setting, ...]:
-    return row("net_cls", "net_cls.classid", resources.network.class_id) if resources.network else ()
+    return row("network.classID", "net_cls", "net_cls.classid", resources.network.class_id) if resources.network else ()
 
 
 def net_prio(resources: LinuxResources) -> tuple[Setting, ...]:
     priorities = resources.network.priorities if resources.network else ()
-    return tuple(one for given in priorities
-                 for one in row("net_prio", "net_prio.ifpriomap", f"{given.name} {given.priority}"))
+    return tuple(one for number, given in enumerate(priorities) for one in row(
+        f"network.priorities[{number}]", "net_prio", "net_prio.ifpriomap", f"{given.name} {given.priority}"))
 
 
 def rdma(resources: LinuxResources) -> tuple[Setting, ...]:
@@ -100,7 +107,7 @@ def rdma(resources: LinuxResources) -> tuple[Setting, ...]:
     for device, limits in sorted(resources.rdma.items()):
         asked = (("hca_handle", limits.hca_handles), ("hca_object", limits.hca_objects))
         words = " ".join(f"{key}={value}" for key, value in asked if value is not None)
-        rows += row("rdma", "rdma.max", f"{device} {words}" if words else None)
+        rows += row(f"rdma[{device!r}]", "rdma", "rdma.max", f"{device} {words}" if words else None)
     return rows
 
 
@@ -109,4 +116,5 @@ def unified(resources: LinuxResources) -> tuple[Setting, ...]:
     for file in resources.unified:
         if not re.fullmatch(r"[a-z0-9_]+(\.[A-Za-z0-9_]+)+", file, re.ASCII) or file.startswith("cgroup."):
             raise InvalidSpec(f"$.linux.resources.unified: {file!r} is not a controller's file")
-    return tuple(one for file, value in resources.unified.items() for one in row(file.split(".")[0], file, value))
+    return tuple(one for file, value in resources.unified.items()
+                 for one in row(f"unified[{file!r}]", file.split(".")[0], file, value))

@@ -122,13 +122,13 @@ class Freezer(msgspec.Struct, frozen=True):
             return str(self.branch.controller("freezer").get_property(b"freezer.state"))
 
 
-class SetLimit(steps.SetLimit, frozen=True):
+class SetLimit(steps.SetLimit, frozen=True, kw_only=True):
     """One value into one file of a v1 controller, through cgroupspy."""
 
     controller: str
 
     def apply(self, at: object) -> None:
-        with _naming(f"write {self.value!r} to", os.path.join(self.directory, self.file)):
+        with steps.naming(self.field), _naming(f"write {self.value!r} to", self.path):
             try:
                 controller(self.directory, self.controller).set_property(self.file.encode(), self.value)
             except OSError as error:

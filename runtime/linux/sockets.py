@@ -4,11 +4,12 @@ By the C module behind Python's `socket`: that one builds enumerations of every 
 `create` would pay.
 """
 
+import errno
 import os
 from _socket import AF_UNIX, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, socket
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 
 @contextmanager
@@ -21,15 +22,15 @@ def address(path: str) -> Iterator[str]:
     try:
         yield f"/proc/self/fd/{directory}/{os.path.basename(path)}"
     except OSError as error:
-        raise OSError(error.errno, error.strerror, path) from error
+        code = error.errno or errno.ENAMETOOLONG  # Python itself refuses a name that is still too long, without one
+        raise OSError(code, os.strerror(code), path) from error
     finally:
         os.close(directory)
 
 
 def connect(path: str) -> int:
     """A stream socket connected to the unix socket at `path`, of any length. Raises OSError with the path."""
-    with address(path) as name:
-        connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    with address(path) as name, closing(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)) as connection:
         connection.connect(name)
         return connection.detach()
 

@@ -10,14 +10,14 @@
 import msgspec
 
 from runtime.spec.linux import Linux, LinuxIDMapping
-from runtime.spec.values import AbsolutePath, Document, Id, Int64, Text, UInt32, UInt64
+from runtime.spec.values import AbsolutePath, Document, Id, Int64, Text, UInt16, UInt32, UInt64
 
 
 class ConsoleSize(Document, frozen=True, kw_only=True):
-    """The terminal's size in characters."""
+    """The terminal's size in characters; struct winsize (ioctl_tty(2)) has 16 bits for each."""
 
-    height: UInt32
-    width: UInt32
+    height: UInt16
+    width: UInt16
 
 
 class User(Document, frozen=True, kw_only=True):

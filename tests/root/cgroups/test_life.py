@@ -144,7 +144,7 @@ def test_a_process_that_is_gone_cannot_enter(cgroup, start, go):
 
 
 def test_a_refused_limit_leaves_nothing_behind(cgroup):
-    with pytest.raises(StepFailed, match=r"write '4000' to /.*/cpuset.cpus: "):
+    with pytest.raises(StepFailed, match=r"write '4000' to /.*/cpuset.cpus: .* - at `\$.linux.resources.cpu.cpus`$"):
         cgroup.create(LinuxResources(cpu=LinuxCPU(cpus="4000")))
     assert not any(everywhere(cgroup))
 
@@ -152,7 +152,7 @@ def test_a_refused_limit_leaves_nothing_behind(cgroup):
 def test_a_file_that_the_kernel_lacks_is_named(cgroup):
     cgroup.create(None)
     steps = [SetLimit(cgroup.paths[name], "memory.nothing", "1") for name in cgroup.paths]
-    steps += [v1.SetLimit(one.directory, "memory.nothing", "1", one.controllers[0]) for one in cgroup.first]
+    steps += [v1.SetLimit(one.directory, "memory.nothing", "1", controller=one.controllers[0]) for one in cgroup.first]
     for step in steps:
         with pytest.raises(StepFailed, match=r"write '1' to /.*/memory.nothing: this kernel has no such file"):
             step.apply(None)

@@ -78,6 +78,14 @@ def test_a_program_that_cannot_be_run(program: str, code: int, judges: Pair) -> 
         assert judge("run", "--rm", "busybox", program).code == code, judge.name
 
 
+@pytest.mark.parametrize("place", ["x", "x/y", "sys"])
+def test_a_volume_inside_proc(place: str, judges: Pair, tmp_path: Path) -> None:
+    """An engine that read "no such file or directory" would say that the program is not there (127)."""
+    runs = [judge("run", "--rm", "--volume", f"{tmp_path}:/proc/{place}", "busybox", "true") for judge in judges]
+    assert [one.code for one in runs] == [runs[0].code] * 2
+    assert all("cannot be mounted because it is inside /proc" in one.err for one in runs), runs
+
+
 def test_exec(judge: Judge) -> None:
     background(judge, "exec sleep 1000", "--env", "WHO=you", "--cap-drop", "all")
     assert judge.ok("exec", "box", "sh", "-c", "echo $WHO; cat /proc/1/cmdline | tr '\\0' ' '") == "you\nsleep 1000"

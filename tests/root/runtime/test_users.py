@@ -256,7 +256,7 @@ def runtime_words(runtime: Runtime) -> list[str]:
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"linux__uidMappings": []}, "User namespaces enabled, but no uid mappings found."),
-    ({"linux__uidMappings": [{"containerID": 0, "hostID": 5, "size": 9}] * 2}, "map ids (0-8 are 5-13, 0-8 are 5-13)"),
+    ({"linux__uidMappings": [{"containerID": 0, "hostID": 5, "size": 9}] * 2}, "`$.linux.uidMappings[1]`"),
     ({"linux__uidMappings": [{"containerID": 0, "hostID": 5, "size": 0}]}, "`$.linux.uidMappings[0].size`"),
     ({"linux__gidMappings": [{"containerID": 0, "hostID": 2**32 - 1, "size": 2}]}, "`$.linux.gidMappings[0].size`"),
     ({"process__user": {"uid": 70000, "gid": 0}}, "uid 70000 is not mapped"),

@@ -36,9 +36,9 @@ def test_v2_delegates_before_it_limits_and_filters_devices_with_a_program():
     assert isinstance(delegate, v2.DelegateControllers)
     assert delegate.required == ("cpu", "memory", "pids")
     assert set(delegate.controllers) == {"cpuset", "cpu", "io", "memory", "pids"}, "misc is nothing we know"
-    assert limits == [SetLimit(f"{ROOT}/pydocker/1", "cpu.weight", "100"),
-                      SetLimit(f"{ROOT}/pydocker/1", "memory.max", "67108864"),
-                      SetLimit(f"{ROOT}/pydocker/1", "pids.max", "9")]
+    assert limits == [SetLimit(f"{ROOT}/pydocker/1", "cpu.weight", "100", "cpu.shares"),
+                      SetLimit(f"{ROOT}/pydocker/1", "memory.max", "67108864", "memory.limit"),
+                      SetLimit(f"{ROOT}/pydocker/1", "pids.max", "9", "pids.limit")]
     assert isinstance(devices, v2.FilterDevices)
 
 

@@ -142,6 +142,14 @@ def test_unknown_types_and_accesses(wrong):
         container_rules([wrong])
 
 
+@pytest.mark.parametrize("field", ["major", "minor"])
+@pytest.mark.parametrize("number", [-2, 2**32])
+def test_numbers_that_no_device_has(field, number):
+    rules = [LinuxDeviceCgroup(allow=True), LinuxDeviceCgroup(allow=True, type="c", **{field: number})]
+    with pytest.raises(InvalidSpec, match=rf"^\$\.linux\.resources\.devices\[1\]\.{field}: {number} "):
+        container_rules(rules)
+
+
 def test_minus_one_is_every_number():
     wildcard = LinuxDeviceCgroup(allow=True, type="c", major=-1, minor=-1)
     assert container_rules([wildcard])[2].line == "c *:* rwm"

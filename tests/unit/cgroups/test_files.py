@@ -120,7 +120,24 @@ def test_kernels_no_longer_limit_their_own_memory(memory):
      Setting("hugetlb", "hugetlb.2MB.rsvd.max", "0", optional=True)),
 ])
 def test_where_the_kernel_lacks_a_file_it_is_another_or_none_as_with_runc(asked, version, chosen):
-    assert files(resources(asked), version)[-1] == chosen
+    assert msgspec.structs.replace(files(resources(asked), version)[-1], field="") == chosen
+
+
+@pytest.mark.parametrize("asked, version, fields", [
+    ({"cpu": {"quota": 500, "period": 10}}, 1, ["cpu.period", "cpu.quota"]),
+    ({"cpu": {"quota": 500, "cpus": "9"}}, 2, ["cpu.cpus", "cpu"]),
+    ({"memory": {"limit": MIB, "swap": MIB, "reservation": 5}}, 1,
+     ["memory.limit", "memory.swap", "memory.reservation"]),
+    ({"blockIO": {"throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 1}] * 2}}, 1,
+     ["blockIO.throttleWriteIOPSDevice[0]", "blockIO.throttleWriteIOPSDevice[1]"]),
+    ({"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1}]}}, 2,
+     ["blockIO.throttleReadBpsDevice[0]"]),
+    ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, 2, ["hugepageLimits[0]"] * 2),
+    ({"unified": {"memory.max": "x"}, "rdma": {"mlx": {"hcaHandles": 1}}}, 2,
+     ["rdma['mlx']", "unified['memory.max']"]),
+])
+def test_each_setting_knows_who_asked_for_it(asked, version, fields):
+    assert [one.field for one in files(resources(asked), version)] == fields
 
 
 def test_unified_is_written_literally():
@@ -130,6 +147,8 @@ def test_unified_is_written_literally():
 
 @pytest.mark.parametrize("asked, words", [
     ({"memory": {"limit": 64, "swap": 63}}, "memory and swap together"),
+    ({"memory": {"limit": -2}}, r"memory.limit: -2 is no number of bytes"),
+    ({"memory": {"reservation": -2}}, "memory.reservation: -2"),
     ({"memory": {"swap": 64}}, "a limit on swap needs a limit on memory"),
     ({"memory": {"limit": -1, "swap": 64}}, "a limit on swap needs a limit on memory"),
     ({"cpu": {"cpus": "0-1;rm"}}, "cpu.cpus: not a list"),

@@ -29,9 +29,12 @@ from runtime.spec import (
     Linux,
     LinuxBlockIO,
     LinuxCapabilities,
+    LinuxDevice,
+    LinuxIDMapping,
     LinuxMemory,
     LinuxNamespace,
     LinuxResources,
+    LinuxTimeOffset,
     LinuxWeightDevice,
     Mount,
     NamespaceType,
@@ -249,6 +252,22 @@ def test_exec_enters_instead_of_making() -> None:
     assert not {BindRoot, PivotRoot, Hostname, WaitForStart, NewFilesystem} & kinds
 
 
+def device(**fields: Any) -> Linux:
+    """With two devices, of which the second is as told."""
+    fine = LinuxDevice(path="/dev/fuse", type="c", major=10, minor=229)
+    return replace(LINUX, devices=(fine, replace(fine, **fields)))
+
+
+def rows(*map: tuple[int, int, int]) -> tuple[LinuxIDMapping, ...]:
+    return tuple(LinuxIDMapping(container_id=inside, host_id=outside, size=size) for inside, outside, size in map)
+
+
+def mapping(*map: tuple[int, int, int]) -> Linux:
+    """With a user namespace, whose users are mapped like that."""
+    return replace(LINUX, namespaces=(*LINUX.namespaces, LinuxNamespace(type=NamespaceType.USER)),
+                   uid_mappings=rows(*map), gid_mappings=rows((0, 1000, 10)))
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"process": None}, "`$.process`"),
     ({"process": replace(PROCESS, args=())}, "`$.process.args`"),
@@ -279,9 +298,30 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
      "$.linux.resources.blockIO.weightDevice[1].leafWeight: 1001"),
     ({"oci_version": "2.0.0"}, "`$.ociVersion`"),
     ({"oci_version": "1.2"}, "`$.ociVersion`"),
+    ({"oci_version": "1.2.0x"}, "`$.ociVersion`"),
+    ({"oci_version": "1.2.0\n"}, "`$.ociVersion`"),
+    ({"process": replace(PROCESS, user=User(additional_gids=(5,) * 65537))}, "`$.process.user.additionalGids`"),
+    ({"linux": device(major=-1)}, "`$.linux.devices[1].major`"),
+    ({"linux": device(major=2**12)}, "`$.linux.devices[1].major`"),
+    ({"linux": device(minor=2**20)}, "`$.linux.devices[1].minor`"),
+    ({"linux": device(type="a")}, "`$.linux.devices[1].type`"),
+    ({"linux": device(path="/dev/")}, "`$.linux.devices[1].path`"),
+    ({"linux": mapping((0, 1000, 10), (5, 2000, 10))}, "`$.linux.uidMappings[1]`"),
+    ({"linux": mapping((0, 1000, 10), (10, 1009, 10))}, "`$.linux.uidMappings[1]`"),
+    ({"linux": mapping(*((number, number, 1) for number in range(341)))}, "`$.linux.uidMappings`"),
+    ({"linux": replace(LINUX, namespaces=(*LINUX.namespaces, LinuxNamespace(type=NamespaceType.TIME)),
+                       time_offsets={"monotonic": LinuxTimeOffset(secs=2**62)})},
+     "`$.linux.timeOffsets['monotonic'].secs`"),
     ({"annotations": {"": "x"}}, "`$.annotations`"),
     ({"hostname": "a" * 65}, "`$.hostname`"),
     ({"mounts": (Mount(destination="/x"),)}, "`$.mounts[0].type`"),
+    ({"mounts": (Mount(destination="", type="tmpfs"),)}, "`$.mounts[0].destination`"),
+    ({"mounts": (Mount(destination="/x/..", type="tmpfs"),)}, "`$.mounts[0].destination`"),
+    ({"mounts": (Mount(destination="/x", type="bind"),)}, "`$.mounts[0].source`"),
+    ({"mounts": (Mount(destination="/x", source="/y", options=("bind", "idmap"), uid_mappings=rows((0, 0, 0)),
+                       gid_mappings=rows((0, 0, 1))),)}, "`$.mounts[0].uidMappings[0].size`"),
+    ({"mounts": (Mount(destination="/x/../proc/y", source="/x", options=("bind",)),)},
+     "cannot be mounted because it is inside /proc - at `$.mounts[0].destination`"),
     ({"mounts": (Mount(destination="/proc", source="/x", options=("bind",)),)}, "cannot be mounted on /proc"),
 ]
 

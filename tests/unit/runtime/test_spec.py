@@ -47,6 +47,7 @@ def test_it_is_written_as_it_was_read() -> None:
     ("process.cwd", "relative", "$.process.cwd"),
     ("process.args", "sh", "$.process.args"),
     ("process.args", ["a\0b"], "$.process.args[0]"),
+    ("process.consoleSize", {"height": 24, "width": 65536}, "$.process.consoleSize.width"),
     ("process.user.uid", -1, "$.process.user.uid"),
     ("process.user.uid", 2**32 - 1, "$.process.user.uid"),
     ("process.user.gid", "0", "$.process.user.gid"),
