@@ -27,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define COLD -1 /* an answer instead of a wait status: not by us */
+#define COLD -1 /* an answer instead of a wait status, also after BEGUN: not by us */
 #define BEGUN -2 /* comes before it: from now on the command may have had effects */
 
 extern char **environ;

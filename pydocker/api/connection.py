@@ -55,6 +55,12 @@ class Connection:
                 if not (server.started or isinstance(error, http.PeerGone)):
                     _respond(server, failure(error), "GET")
 
+    def refuse(self, error: PydockerError) -> None:
+        """Answer so whatever is asked, without a look at it."""
+        server = http.Server(self.socket)
+        with contextlib.closing(server), contextlib.suppress(http.PeerGone):
+            _respond(server, failure(error), "GET")
+
     def finish(self) -> None:
         """Take no further request: a connection that waits for one ends now, one that answers ends with its answer."""
         with self._lock, contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ from pydocker.api.hangup import Watch
 from pydocker.api.listeners import Listener, opened, passed
 from pydocker.api.router import Router
 from pydocker.config import Config
-from pydocker.errors import Conflict
+from pydocker.errors import Conflict, Unavailable
 from pydocker.storage import locks
 
 LOCK_PATIENCE = 3.0  # seconds that a leaving server may take
@@ -93,7 +93,12 @@ class Server:
         thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="connection")
         with self._lock:
             self._connections[thread] = connection
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the limit of processes, which counts threads: the next one may fit again
+            with self._lock:
+                del self._connections[thread]
+            connection.refuse(Unavailable("the server cannot begin another thread: the limit of processes is reached"))
 
     def _serve(self, connection: Connection) -> None:
         try:

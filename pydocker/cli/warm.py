@@ -7,7 +7,8 @@
 The server starts it and it leaves with the server, except that it sees the commands through that it has begun: a
 client outlives its server. It answers COLD, and the launcher executes Python itself, where the caller would not be
 served as by a process of its own: another checkout, or a newer one; other namespaces, another root directory; more of a
-resource than we have. Where we are gone before we said BEGUN, it does so, too.
+resource than we have; no process to be had (after BEGUN, which is said before there is one). Where we are gone before
+we said BEGUN, it does so, too.
 
 Only root can reach it (its socket has mode 0600), and every command is root's own, with nothing of the server's.
 """
@@ -153,7 +154,7 @@ class Warm:
                 connection.close()
             else:
                 self._begin(connection, caller, fds, *_NUMBERS.unpack_from(request))
-        except OSError:  # it has given up, or there are no more processes to be had: it sees our end closed
+        except OSError:  # it has given up, or has been answered: it sees our end closed
             connection.close()
         finally:
             control.close(fds)
@@ -170,7 +171,11 @@ class Warm:
 
     def _begin(self, connection: socket.socket, caller: int, fds: list[int], arguments: int, umask: int) -> None:
         connection.send(_ANSWER.pack(BEGUN))
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes are to be had here; the caller has one already
+            connection.send(_ANSWER.pack(COLD))
+            raise
         if pid == 0:
             _be_command(caller, fds, arguments, umask)
         self._commands += 1

@@ -54,11 +54,16 @@ def _start(paths: Paths, log: Path, environ: Mapping[str, str]) -> int:
     os.makedirs(paths.run, mode=0o700, exist_ok=True)
     receive, send = os.pipe()
     try:
-        if (middle := os.fork()) == 0:
-            _between(send, log, environ)
-        os.close(send)
+        try:
+            if (middle := os.fork()) == 0:
+                _between(send, log, environ)
+        finally:
+            os.close(send)
         os.waitpid(middle, 0)
         answer = os.read(receive, 1000).decode()
+    except OSError as error:
+        raise Unavailable(f"the server did not start: fork a process: {os.strerror(error.errno or 0).lower()}"
+                          ) from error
     finally:
         os.close(receive)
     if not answer.isdigit():

@@ -5,6 +5,7 @@ put right by whoever notices: a fork of the spawner takes the container down and
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from pydocker.monitor.recorded import STATE
 from pydocker.monitor.spawner import Spawner
 from pydocker.storage import documents, locks
 
+_log = logging.getLogger(__name__)
+
 REBOOTED = 255  # Docker's exit code for a container that a reboot ended
 
 
@@ -35,6 +38,7 @@ class Statuses:
         self._store = store
         self._spawner = spawner
         self._revive = revive
+        self._told: set[str] = set()
 
     def container(self, id: ContainerId, *, locked: bool = False) -> Container:
         """Both halves, true now. `locked`: the caller holds the container's lock. FileNotFoundError: it is gone."""
@@ -92,19 +96,24 @@ class Statuses:
             return waits
 
     def _reconcile(self, record: Record) -> State:
-        """Take down what is left, under the container's lock; if somebody holds that, only say what it will be.
+        """Take down what is left, under the container's lock; if somebody holds that, or it cannot be done now, only
+        say what it will be: who lists many is kept from none by one.
 
         FileNotFoundError: it was to be removed at its end, and is.
         """
         path = self._store.paths.container(record.id)
         lock = locks.acquire(path / "lock", blocking=False)
         state = self._read(record.id)
-        if lock is None:
-            return after(state, record.host.restart_policy) if state.running else state
-        try:
-            return self._finished(record)
-        finally:
-            os.close(lock)
+        if lock is not None:
+            try:
+                return self._finished(record)
+            except PydockerError as error:
+                if record.id not in self._told:  # once: it is tried again every second
+                    self._told.add(record.id)
+                    _log.warning("%s", error)
+            finally:
+                os.close(lock)
+        return after(state, record.host.restart_policy) if state.running else state
 
     def _finished(self, record: Record) -> State:
         """The same, with the lock held."""

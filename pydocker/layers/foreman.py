@@ -128,11 +128,21 @@ def main(control: int) -> None:
         message, fds, _, _ = socket.recv_fds(jobs, 32, 3)
         if not message:
             return
-        if os.fork() == 0:
+        try:
+            child = os.fork() == 0
+        except OSError as error:  # the limit of processes: the next one may fit again
+            _refuse(fds[2], error)
+            child = False
+        if child:
             jobs.close()
             _child(int(message), *fds)
         for fd in fds:
             os.close(fd)
+
+
+def _refuse(link: int, error: OSError) -> None:
+    with socket.socket(fileno=os.dup(link)) as waiting, contextlib.suppress(OSError):
+        waiting.send(BROKEN + f"fork a process to unpack: {os.strerror(error.errno or 0).lower()} (fork(2))".encode())
 
 
 def _child(ceiling: int, directory: int, blob: int, link: int) -> None:

@@ -270,10 +270,10 @@ def process_for(container: Process, config: ExecConfig, every: tuple[str, ...] =
 
 
 def _forked(runtime: Runtime, words: list[str], one: _Session, keep: tuple[int, ...]) -> int:
-    """The runtime's pid. OSError (there are too many processes): and none of the session's descriptors is left."""
+    """The runtime's pid. PydockerError (there are too many processes): none of the session's descriptors is left."""
     try:
         return runtime.fork(words, one.stdio, keep)
-    except OSError:
+    except PydockerError:
         for fd in {*one.stdio, *(one.outputs or {}), *([] if one.stdin is None else [one.stdin])}:
             os.close(fd)
         raise

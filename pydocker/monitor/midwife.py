@@ -57,7 +57,12 @@ def attend(run: str, server: socket.socket, lock: int, kept: Mapping[str, int]) 
     monitor = os.getpid()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     alarm = select.epoll()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # the limit of processes: there may be just one more
+        for one in (ours, theirs, alarm):
+            one.close()
+        return False
     if pid == 0:
         code = _FAILED
         try:

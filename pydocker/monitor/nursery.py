@@ -51,10 +51,20 @@ def main() -> int:
             return 0
         if NAMES[0] in message.kept:
             _learn_names()
-        if os.fork() == 0:
+        try:
+            child = os.fork() == 0
+        except OSError as error:  # the limit of processes: the next one may fit again
+            _refuse(fds[0], error)
+            child = False
+        if child:
             connection.close()
             _be_monitor(message, fds)
         control.close(fds)
+
+
+def _refuse(server: int, error: OSError) -> None:
+    with socket.socket(fileno=os.dup(server)) as waiting, contextlib.suppress(OSError):
+        control.send(waiting, control.Failed(f"fork a monitor: {os.strerror(error.errno or 0).lower()} (fork(2))"))
 
 
 def _warm_up() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from pydocker.errors import StartFailed
+from pydocker.errors import PydockerError, StartFailed
 from runtime import cli
 from runtime.linux import prctl
 from runtime.linux.descriptors import close_range
@@ -55,11 +55,16 @@ class Runtime:
              at_work: Callable[[], bool] = lambda: True) -> int:
         """Start the command in a child; its pid. `stdio` become 0, 1 and 2; of all others only `keep` stay open.
 
-        `at_work` is called there, before anything is done; False: nothing is.
+        `at_work` is called there, before anything is done; False: nothing is. PydockerError: no process is to be had.
         """
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.log)
-        monitor, pid = os.getpid(), os.fork()
+        monitor = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            raise PydockerError(f"fork a process for the OCI runtime: {os.strerror(error.errno or 0).lower()} (fork(2))"
+                                ) from error
         if pid == 0:
             _in_child(lambda: self._become(words, stdio, keep, at_work, monitor))
         return pid

@@ -190,10 +190,12 @@ class Create(Step[Birth], frozen=True):
     def create(self, at: Birth, words: list[str], keep: tuple[int, ...]) -> None:
         launch = at.launch.run_path / FILE
         document = os.open(launch, os.O_RDONLY | os.O_CLOEXEC)
-        code = at.runtime.run(words, at.stdio, (*keep, document), at_work=lambda: making.take(launch, document))
-        for fd in {document, *at.stdio}:
-            os.close(fd)
-        at.let_go()
+        try:
+            code = at.runtime.run(words, at.stdio, (*keep, document), at_work=lambda: making.take(launch, document))
+        finally:
+            for fd in {document, *at.stdio}:
+                os.close(fd)
+            at.let_go()
         if code != 0:
             raise at.runtime.failure("create", code)
         with open(f"{self.bundle}/pid", "rb") as file:
