@@ -18,10 +18,13 @@ import ctypes
 import fcntl
 import functools
 import os
+import signal
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +154,27 @@ def remove_parents(token: str) -> None:
         for directory, names, _ in os.walk(hierarchy):
             if token in names:
                 os.rmdir(os.path.join(directory, token))
+
+
+def end(before: Snapshot, scope: Scope) -> None:
+    """Take away what is new: processes, mounts below the session's directories, cgroups.
+
+    For what was told already, and would be in the way of whatever comes next. What cannot be killed is left there.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while found := {*own_processes(scope)} - before["process"]:
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(int(process.split()[0]), signal.SIGKILL)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    for mount in {*mounts()} - before["mount"]:
+        if mount.startswith(tuple(f"{directory}/" for directory in scope.directories)):
+            subprocess.run(["umount", "--lazy", mount.partition(" (")[0]], check=False)
+    for cgroup in sorted({*cgroups(scope.token)} - before["cgroup"], reverse=True):
+        with suppress(OSError):
+            os.rmdir(cgroup)
 
 
 def own_processes(scope: Scope) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -54,13 +55,16 @@ def main() -> int:
     namespace = leaks.isolate_mounts()
     session = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
     began = time.monotonic()
+    scope = leaks.Scope(token, (session,), namespace)
+    before = leaks.snapshot(scope)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        scope = leaks.Scope(token, (session,), namespace)
         table = {}
         for runtime in installed(asked.runtime or [*KNOWN], session):
             print(f"{runtime.name}: {' '.join(runtime.command)}", flush=True)
             table[runtime.name] = column(every, partial(Ground, runtime, session, scope), asked.scale)
     finally:
+        leaks.end(before, scope)  # of an attack that was interrupted
         shutil.rmtree(session)
         leaks.remove_parents(token)
     show(every, table)

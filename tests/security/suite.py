@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests import leaks
 from tests.leaks import PATIENCE
 from tests.security import canary
 from tests.security.ground import Ground
@@ -115,6 +116,7 @@ def judge(one: Attack, ground: Ground, times: int) -> Verdict:
         ground.end()
     changed = settled(before, ground)
     if changed:
+        leaks.end(before, ground.scope)
         word, evidence = "BROKEN", f"{evidence}; the host changed: " + "; ".join(changed)
     shutil.rmtree(ground.directory)
     return Verdict(word, " ".join(evidence.split())[:LONGEST], time.monotonic() - began)

@@ -80,6 +80,31 @@ def test_the_judge_sees_what_changed(ground: Callable[[], Ground], monkeypatch: 
     assert verdict.word == "BROKEN" and f"{kind}: now " in verdict.evidence, verdict
 
 
+HANGS = """#!/bin/sh
+case "$*" in *" run "*) ;; *) exit 0;; esac
+mkdir -p CGROUP
+sh -c 'echo $$ > CGROUP/cgroup.procs; exec sleep 1000'
+"""
+
+
+def test_a_runtime_that_hangs_is_told_and_what_it_leaves_is_taken_away(
+        ours: Runtime, session_directory: Path, scope: leaks.Scope, monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path) -> None:
+    """With a live process in a cgroup: the next attack finds the ground as this one has found it."""
+    program = tmp_path / "hangs"
+    cgroup = [*leaks.hierarchies()][-1] / scope.token / "left"
+    program.write_text(HANGS.replace("CGROUP", str(cgroup)))
+    program.chmod(0o755)
+    monkeypatch.setattr(suite, "PATIENCE", 0.0)
+    before = leaks.snapshot(scope)
+    ground = Ground(Runtime("hangs", (str(program),), ()), session_directory / "security", scope)
+    verdict = judge(evil(lambda ground: ground.box().run("true", timeout=2)), ground, 1)
+    assert verdict.word == "BROKEN" and verdict.evidence.startswith("no answer after 2 s; the host changed: "), verdict
+    assert "process: now " in verdict.evidence and f"cgroup: now {cgroup}" in verdict.evidence, verdict
+    after = leaks.snapshot(scope)
+    assert after["process"] <= before["process"] and after["cgroup"] <= before["cgroup"]
+
+
 def test_the_judge_tells_words_apart(ground: Callable[[], Ground]) -> None:
     def raises(error: Exception) -> Attack:
         def do(ground: Ground) -> None:
