@@ -65,7 +65,7 @@ def complaints(spec: Spec, machine: Machine) -> Iterator[Complaint]:
 
 
 def of_process(process: Process, machine: Machine, path: str) -> Iterator[Complaint]:
-    if not process.args or not process.args[0]:
+    if not process.args:
         yield f"{path}.args", "the program to run is missing"
     for number, line in enumerate(process.env):
         if line.find("=") < 1:

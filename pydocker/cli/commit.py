@@ -1,6 +1,7 @@
 """`pydocker commit`: make an image of a container's changes, and print its id."""
 
 from pydocker.cli.command import Arity, Command
+from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import switch, value, values
 from pydocker.cli.session import Session
 from pydocker.client import files
@@ -14,6 +15,8 @@ def commit(
     """What the name says is checked here: a wrong one pauses nothing."""
     container, *named = arguments
     parsed = reference.parse(named[0]).with_default_tag() if named else None
+    if parsed and parsed.digest:
+        raise CommandError("refusing to create a tag with a digest reference")
     session.say(files.commit(session.client(), {
         "container": container, "repo": parsed.familiar_name if parsed else None, "tag": parsed.tag if parsed else None,
         "author": author, "comment": message, "changes": change or None, "pause": pause and not no_pause}))

@@ -5,6 +5,7 @@ import contextlib
 from pydocker.cli import progress
 from pydocker.cli.archives import pieces
 from pydocker.cli.command import SOME, Command
+from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import value, values
 from pydocker.cli.session import Session
 from pydocker.client import images
@@ -19,6 +20,8 @@ def import_(
     """Import the archive in a file, from stdin (`-`), or from a URL, which the server fetches; print the new id."""
     source, *named = arguments
     parsed = reference.parse(named[0]).with_default_tag() if named else None
+    if parsed and parsed.digest:
+        raise CommandError("cannot import digest reference")
     is_url = source.startswith(_SCHEMES)
     query = {
         "fromSrc": source if is_url else "-", "repo": parsed.familiar_name if parsed else None,

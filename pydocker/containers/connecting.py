@@ -125,6 +125,7 @@ class Connections:
         """`rm --link /app/db`: one link less, from the next start on. Raises Conflict, NotFound."""
         name, slash, alias = ref.strip("/").rpartition("/")
         if not slash:
+            self._store.resolve(alias)
             raise Conflict("Conflict, cannot remove the default link name of the container")
         with self._lifecycle.locked(self._store.resolve(name)) as container:
             self._store.change(links.without(container.record, alias))

@@ -318,6 +318,7 @@ def test_a_link_is_removed(engine: Engine) -> None:
     assert engine.ok("inspect", "-f", "{{json .HostConfig.Links}}", "it") == "null"
     said = engine.pydocker("rm", "--link", "it")
     assert (said.code, "cannot remove the default link name" in said.err) == (1, True), said.err
+    assert engine.pydocker("rm", "--link", "nope").err == "Error response from daemon: No such container: nope\n"
 
 
 def test_addresses_and_names_in_a_network(fresh_engine: Engine) -> None:

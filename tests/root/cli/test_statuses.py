@@ -9,6 +9,7 @@ HINT = "\n\nRun 'pydocker run --help' for more information\n"
 
 @pytest.mark.parametrize(("argv", "code", "word"), [
     (("nosuch",), 127, 'exec: "nosuch": executable file not found in $PATH'),
+    (("",), 127, 'exec: "": executable file not found in $PATH'),
     (("/etc/passwd",), 126, "permission denied"),
     (("sh", "-c", "exit 41"), 41, ""),
     (("sh", "-c", "kill -9 $$"), 0, ""),  # pid 1 ignores what it has no handler for, even from itself
