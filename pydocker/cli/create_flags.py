@@ -39,7 +39,7 @@ from pydocker.cli.mount_flags import (
     WEIGHT_DEVICE,
 )
 from pydocker.cli.name_flags import DOMAIN, EXTRA_HOST, LINK, SERVER
-from pydocker.cli.network_flags import ADDRESS, NETWORK
+from pydocker.cli.network_flags import ADDRESS, NETWORK, OWN_ADDRESS
 
 _PROCESS = (
     values("-e", "--env", kind=ENV, help="Set environment variables"),
@@ -161,8 +161,8 @@ _SURROUNDINGS = (
     values("--expose", help="Expose a port or a range of ports"),
     values("--network", "--net", kind=NETWORK, help="Connect a container to a network"),
     values("--network-alias", help="Add network-scoped alias for the container"),
-    value("--ip", kind=ADDRESS, help="IPv4 address (e.g., 172.30.100.104)"),
-    value("--ip6", kind=ADDRESS, help="IPv6 address (e.g., 2001:db8::33)"),
+    value("--ip", kind=OWN_ADDRESS, help="IPv4 address (e.g., 172.30.100.104)"),
+    value("--ip6", kind=OWN_ADDRESS, help="IPv6 address (e.g., 2001:db8::33)"),
     values("--link-local-ip", kind=ADDRESS, help="Container IPv4/IPv6 link-local addresses"),
     values("--add-host", kind=EXTRA_HOST, help="Add a custom host-to-IP mapping (host:ip)", to="HostConfig.ExtraHosts"),
     values("--dns", kind=SERVER, help="Set custom DNS servers", to="HostConfig.Dns"),

@@ -12,7 +12,7 @@ from pydocker.cli.errors import CommandError
 from pydocker.cli.flags import FILTER, LABEL, PAIRS, Kind, switch, value, values
 from pydocker.cli.lifecycle import each
 from pydocker.cli.name_flags import LINK
-from pydocker.cli.network_flags import ADDRESS, priority
+from pydocker.cli.network_flags import ADDRESS, OWN_ADDRESS, priority
 from pydocker.cli.ps import filters
 from pydocker.cli.session import Session
 from pydocker.client import networks, upkeep
@@ -169,8 +169,8 @@ CONNECT = Command(
         values("--driver-opt", kind=PAIRS, help="driver options for the network"),
         value("--gw-priority", kind=_PRIORITY,
               help="Highest gw-priority provides the default gateway. Accepts positive and negative values."),
-        value("--ip", kind=ADDRESS, help='IPv4 address (e.g., "172.30.100.104")'),
-        value("--ip6", kind=ADDRESS, help='IPv6 address (e.g., "2001:db8::33")'),
+        value("--ip", kind=OWN_ADDRESS, help='IPv4 address (e.g., "172.30.100.104")'),
+        value("--ip6", kind=OWN_ADDRESS, help='IPv6 address (e.g., "2001:db8::33")'),
         values("--link", kind=LINK, help="Add link to another container"),
         values("--link-local-ip", kind=ADDRESS, help="Add a link-local address for the container")))
 DISCONNECT = Command(

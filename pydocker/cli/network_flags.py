@@ -77,6 +77,7 @@ def priority(text: str) -> int:
 
 NETWORK = Kind("network", attachment)
 ADDRESS = Kind("ip", address)
+OWN_ADDRESS = Kind("ip", lambda text: address(text) if text else "")  # empty: as if it had not been given
 
 _ALONE = (  # flag, field of the settings, and how Docker calls the two together
     ("ip", ("IPAMConfig", "IPv4Address"), "--ip and per-network IPv4 address"),

@@ -96,9 +96,8 @@ def _warning(chosen: Conditions, *, all: bool, volumes: bool) -> str:
         going.append("all anonymous volumes not used by at least one container")
     going += [_UNUSED if all else _DANGLING, "all build cache" if all else "unused build cache"]
     text = "This will remove:\n" + "".join(f"  - {line}\n" for line in going)
-    if chosen:
-        text += "\n  Items to be pruned will be filtered with:\n"
-        text += "".join(f"  - {name}={wanted}\n" for name, wanted in chosen)
+    if conditions := [f"  - {name}={wanted}\n" for name, wanted in chosen if name or wanted]:
+        text += "\n  Items to be pruned will be filtered with:\n" + "".join(conditions)
     return text
 
 

@@ -57,6 +57,11 @@ def test_an_empty_filter_asks_for_nothing(pydocker: CommandLine) -> None:
         b"/v1.47/containers/json", b"/v1.47/images/json"]
 
 
+def test_an_empty_filter_is_not_told_of(pydocker: CommandLine) -> None:
+    assert "filtered with" not in pydocker("system", "prune", "--filter", "", stdin=b"n\n").out
+    assert "filtered with:\n  - label=x\n" in pydocker("system", "prune", "--filter", "label=x", stdin=b"n\n").out
+
+
 def test_inspect_of_a_type_says_what_the_server_says(pydocker: CommandLine) -> None:
     pydocker.server.answers = [answer("404 Not Found", b'{"message":"No such image: a:latest"}')]
     said = pydocker("inspect", "--type", "image", "a")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pydocker.cli.errors import CommandError
-from pydocker.cli.network_flags import attachment, fields
+from pydocker.cli.network_flags import OWN_ADDRESS, attachment, fields
 
 NOTHING: dict[str, Any] = {"network": (), "ip": None, "ip6": None, "link_local_ip": (), "mac_address": None,
                            "network_alias": (), "link": ()}
@@ -32,6 +32,12 @@ def test_in_short_and_at_length() -> None:
 def test_what_cannot_be_read(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         attachment(text)
+
+
+def test_an_empty_address_is_none() -> None:
+    """`--ip "$ADDRESS"` of a script: as if the flag were not there."""
+    assert [OWN_ADDRESS(text) for text in ("", "10.1.0.9", "fd00::0:9")] == ["", "10.1.0.9", "fd00::9"]
+    assert built("front", ip="", ip6="") == built("front")
 
 
 def test_only_what_was_asked_for_is_sent() -> None:

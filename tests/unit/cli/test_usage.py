@@ -114,7 +114,9 @@ def test_an_unknown_command(pydocker: CommandLine) -> None:
     (("import", "-", f"x@sha256:{'0' * 64}"), "cannot import digest reference"),
     (("tag", "", "x"), 'Error parsing reference: "" is not a valid repository/tag: invalid reference format'),
 ])
-def test_what_cannot_be_a_name_is_asked_of_no_server(pydocker: CommandLine, argv: tuple[str, ...], complaint: str) -> None:
+def test_what_cannot_be_a_name_is_asked_of_no_server(
+    pydocker: CommandLine, argv: tuple[str, ...], complaint: str
+) -> None:
     said = pydocker(*argv)
     assert (said.code, said.err) == (1, f"{complaint}\n")
 
