@@ -12,6 +12,7 @@ from pydocker.containers.publishing import Publisher
 from pydocker.containers.sharing import OTHER
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
+from pydocker.containers.unfinished import Unfinished
 from pydocker.errors import Conflict, Forbidden, InvalidParameter, NotFound, PydockerError
 from pydocker.model.container import Container, ContainerId, Record
 from pydocker.model.network import HOST, NONE, EndpointConfig, Network, Published
@@ -49,8 +50,9 @@ class Connections:
             record = container.record
             changed = replace(record, networks={**record.networks, network.name: config})
             if container.state.running:
-                with self._namespace(id) as namespace, contextlib.ExitStack() as undo:
-                    published = self._published(record)
+                published = self._published(record)
+                with (self.publisher.changes.noted(Unfinished(record, published)), self._namespace(id) as namespace,
+                      contextlib.ExitStack() as undo):
                     plugged = self._sandboxes.plug(changed, network, config, namespace)
                     for fd in plugged.listening:
                         undo.callback(os.close, fd)
@@ -104,14 +106,17 @@ class Connections:
             left = {name: config for name, config in record.networks.items() if name != network.name}
             if container.state.running and network.name != NONE:
                 places = [one for one in self._networks.endpoints.of(id) if one.network == network.id]
-                with self._namespace(id) as namespace, contextlib.ExitStack() as undo:
-                    published = self._published(record)
+                changed, published = replace(record, networks=left), self._published(record)
+                with (self.publisher.changes.noted(Unfinished(changed, published)), self._namespace(id) as namespace,
+                      contextlib.ExitStack() as undo):
                     self._sandboxes.unplug(record, network, namespace)
-                    self.publisher.connected(replace(record, networks=left), published, undo)
+                    self.publisher.connected(changed, published, undo)
                     undo.pop_all()
+                    self._store.change(changed)
                 etcfiles.disconnected(record, self._store.paths.container(id), places)
-            if left != record.networks:
+            elif left != record.networks:
                 self._store.change(replace(record, networks=left))
+            if left != record.networks:
                 self._networks.journal.network(network, "disconnect", container=id)
 
     def _left(self, network: Network, id: ContainerId) -> bool:

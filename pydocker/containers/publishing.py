@@ -2,23 +2,19 @@
 ports when its networks change.
 
 New sockets are taken first, then the documents, the firewall and the monitor are told; whatever fails takes back what
-was done before it. Whoever is killed before the end leaves a note, by which the next server has the record, the
-documents, the firewall and the monitor agree again: ports that were to go are gone, those that were to come did not.
+was done before it.
 """
 
-import contextlib
-import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
-import msgspec
 from msgspec.structs import replace
 
 from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
-from pydocker.errors import InvalidParameter, PydockerError
+from pydocker.containers.unfinished import Changes, Unfinished
+from pydocker.errors import InvalidParameter
 from pydocker.model.container import ContainerId, HostConfig, Record
 from pydocker.model.limits import Update
 from pydocker.model.network import HOST, NONE, PortBinding, Published
@@ -27,19 +23,8 @@ from pydocker.network import ports, publishing
 from pydocker.network.ports import Held
 from pydocker.network.sandbox import Sandboxes
 from pydocker.network.service import Networks
-from pydocker.storage import documents
 
 Bindings = Mapping[str, tuple[PortBinding, ...] | None]
-
-_NOTE = "publishing.json"  # in a container's run directory
-_log = logging.getLogger(__name__)
-
-
-class Unfinished(msgspec.Struct, frozen=True):
-    """What is true of a container, if its change comes to no end: ports that are neither added nor removed."""
-
-    record: Record
-    kept: tuple[Published, ...]
 
 
 class Publisher:
@@ -51,6 +36,7 @@ class Publisher:
         self._streams = streams
         self._networks = networks
         self._sandboxes = Sandboxes(networks)
+        self.changes = Changes(store, lifecycle, streams, networks)
 
     def change(self, id: ContainerId, update: Update) -> Update:
         """What is left of the update, when its part is done.
@@ -83,7 +69,7 @@ class Publisher:
     def _change(self, record: Record, changed: Record, add: Bindings, otherwise: Unfinished) -> None:
         """Of a running container. Its monitor is told last: what that lets go of, another may have at once."""
         places = self._sandboxes.places(record)
-        with self._noted(otherwise), ExitStack() as undo:
+        with self.changes.noted(otherwise), ExitStack() as undo:
             held = publishing.hold(replace(changed, host=HostConfig(port_bindings=dict(add))), places,
                                    self._networks.narrowed, self._networks.owner)
             undo.callback(held.close)
@@ -93,35 +79,6 @@ class Publisher:
             self._streams.arrange(record.id, held)
             undo.pop_all()
             held.close()
-
-    @contextlib.contextmanager
-    def _noted(self, otherwise: Unfinished) -> Iterator[None]:
-        """Whoever is killed in this block leaves a note; whoever fails in it has taken back what he did."""
-        note = self._store.paths.container_run(otherwise.record.id) / _NOTE
-        documents.write(note, otherwise, durable=False)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(FileNotFoundError):  # with --rm, it has ended and is gone
-                os.unlink(note)
-
-    def recover(self) -> None:
-        """At start-up, after the networks': make good what the notes tell of."""
-        for note in (self._store.paths.run / "containers").glob(f"*/{_NOTE}"):
-            try:
-                self._settle(documents.read(note, Unfinished))
-                os.unlink(note)
-            except (PydockerError, OSError) as error:
-                _log.warning("ports of container %s, changed when a server was killed: %s", note.parent.name, error)
-
-    def _settle(self, left: Unfinished) -> None:
-        with self._lifecycle.locked(left.record.id) as container:
-            if container.state.running:
-                with ExitStack() as undo:
-                    self._sandboxes.rearrange(left.record, self._sandboxes.places(left.record), left.kept, undo)
-                    self._streams.arrange(left.record.id, Held())
-                    undo.pop_all()
-            self._store.change(left.record)
 
     def connected(self, record: Record, published: Iterable[Published], undo: ExitStack) -> None:
         """Its networks are other ones now: lead the ports through the right one. Without any port so far, those that

@@ -91,7 +91,7 @@ class Containers:
     def recover(self) -> None:
         """At start-up: finish or roll back what a crash left half done. Call it before the first request."""
         removal.recover(self._store, self._statuses, self.volumes)
-        self.connections.publisher.recover()
+        self.connections.publisher.changes.recover()
         self.volumes.recover()
         self._return.begin()
 

@@ -134,13 +134,14 @@ def main() -> int:
 
 
 def act(board: Path, data: str, run: str, parent: str, bridge: str, log: str, verb: str, ref: str) -> None:
-    """Be a server that is asked one thing: create, start, stop, rm, exec or update (PORTS)."""
+    """Be a server that is asked one thing: create, start, stop, rm, exec, update (PORTS),
+    connect or disconnect (the default network)."""
     from pydocker.config import Config as EngineConfig
     from pydocker.containers import Containers
     from pydocker.images.store import ImageStore
     from pydocker.model.container import Config, ExecConfig, HostConfig
     from pydocker.model.limits import Update
-    from pydocker.model.network import PortBinding
+    from pydocker.model.network import BRIDGE, EndpointConfig, PortBinding
     from pydocker.monitor.spawner import Spawner
     from pydocker.network.service import Networks
 
@@ -156,6 +157,8 @@ def act(board: Path, data: str, run: str, parent: str, bridge: str, log: str, ve
         "rm": lambda: containers.remove(ref, force=True),
         "exec": lambda: containers.exec_start(
             containers.exec_create(ref, ExecConfig(cmd=("true",))), detach=True, tty=False),
+        "connect": lambda: containers.connections.connect(BRIDGE, ref, EndpointConfig()),
+        "disconnect": lambda: containers.connections.disconnect(BRIDGE, ref, force=False),
         "update": lambda: containers.update(ref, Update(
             publish_remove={"80/tcp": (PortBinding(host_port=str(PORTS[1])),)},
             publish_add={"80/tcp": (PortBinding("127.0.0.1", str(PORTS[2])),)})),

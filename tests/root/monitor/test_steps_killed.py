@@ -21,7 +21,7 @@ import pytest
 
 from pydocker.errors import Conflict, PydockerError, Unavailable
 from pydocker.model.container import ExecConfig, HostConfig
-from pydocker.model.network import PortBinding
+from pydocker.model.network import BRIDGE, Asked, EndpointConfig, PortBinding
 from pydocker.monitor import spawner
 from pydocker.network.holders import listening
 from runtime.linux.interpreter import bootstrap
@@ -288,6 +288,53 @@ def test_ports_that_change(stage: Stage) -> None:
         assert others == [record] * 3, moment
         assert stays in record, moment
         stage.clean(moment)
+
+
+_MOVING = {
+    "connect": ("network.places:Plug.apply", "network.sandbox:Sandboxes.rearrange", "containers.store:Store.change"),
+    "disconnect": ("network.sandbox:Sandboxes._remove_interface", "network.firewalling:Firewall.unpublish",
+                   "containers.streams:Streams.arrange", "containers.store:Store.change")}
+
+
+@pytest.mark.timeout(3600 if EVERYTHING else 180)
+@pytest.mark.parametrize("verb", _MOVING)
+def test_networks_that_change(stage: Stage, verb: str) -> None:
+    """network connect and disconnect: the record, the networks' documents and the interfaces are the same, and the
+    port is led through one of the networks that are left."""
+    room, (port, *_) = stage.room, PORTS
+    other = room.networks.create(Asked(name="other"))
+
+    def placed() -> str:
+        binding = PortBinding("127.0.0.1", str(port))
+        host = HostConfig(network_mode="other", port_bindings={"80/tcp": (binding,)})
+        id = room.start("sleep", "1000", host=host, exposed_ports={"80/tcp": {}})
+        if verb == "disconnect":
+            room.containers.connections.connect(BRIDGE, id, EndpointConfig())
+        return id
+
+    def whole() -> None:
+        with stage.server(verb, placed()) as process:
+            assert process.wait() == 0
+
+    moments = stage.moments(whole, 0) if EVERYTHING else [f"pydocker.{name}" for name in _MOVING[verb]]
+    stage.clean("recorded")
+    for moment in moments:
+        id = placed()
+        stage.killed_server(verb, id, moment)
+        room.restarted()
+        container = room.containers.get(id)
+        places = {end.network_name for end in container.endpoints}
+        assert places == set(container.record.networks) >= {"other"}, moment
+        assert len(interfaces(container.state.pid)) == len(places), moment
+        assert ports(stage, id) == [{port}] * 4, moment
+        stage.clean(moment)
+    room.networks.remove(other.id)
+
+
+def interfaces(pid: int) -> list[str]:
+    shown = subprocess.run(("nsenter", "-t", str(pid), "-n", "ip", "-br", "link", "show", "up"), capture_output=True,
+                           text=True, check=True).stdout
+    return [line for line in shown.splitlines() if line.startswith("eth")]
 
 
 def ports(stage: Stage, id: str) -> list[set[int]]:
