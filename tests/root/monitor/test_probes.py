@@ -1,11 +1,11 @@
 """Health checks that meet with something: a time limit that is over before the process is there, a pause, no fork."""
 
-import errno
 import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydocker.errors import PydockerError
 from pydocker.model.container import Health
 from pydocker.model.image import Healthcheck
 from pydocker.monitor.execs import Execs
@@ -56,7 +56,7 @@ class NoProcesses(Runtime):
     """A runtime on a machine that has no room for one more process."""
 
     def fork(self, words: Sequence[str], stdio: Sequence[int], keep: Sequence[int] = ()) -> int:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        raise PydockerError("fork a process for the OCI runtime: resource temporarily unavailable (fork(2))")
 
 
 def test_a_fork_that_fails_leaves_no_descriptor(room: Room) -> None:
