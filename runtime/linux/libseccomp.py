@@ -73,9 +73,10 @@ def compiled(filter: Filter) -> bytes:
     pyseccomp = library()
     made = pyseccomp.SyscallFilter(filter.default)
     native = pyseccomp.system_arch()
-    for token in filter.architectures:
-        if not made.exist_arch(token):
-            added(made.add_arch, token, what=f"architecture {token:#x}")
+    for number, token in enumerate(filter.architectures):
+        what = f"architectures[{number}]"
+        if not added(made.exist_arch, token, what=what):  # which refuses one that this version does not know
+            added(made.add_arch, token, what=what)
     if len(filter.rules) > 32:
         made.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)  # a binary tree, as comparing with hundreds of numbers takes time
     for rule in filter.rules:
@@ -86,10 +87,10 @@ def compiled(filter: Filter) -> bytes:
     return exported(made)
 
 
-def added(add: object, *arguments: object, what: str) -> None:
+def added(add: object, *arguments: object, what: str) -> object:
     assert callable(add)
     try:
-        add(*arguments)
+        return add(*arguments)
     except OSError as error:
         raise OSError(error.errno, error.strerror, what) from None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import InvalidSpec
+from runtime.errors import InvalidSpec, StepFailed
 from runtime.linux import seccomp as s
 from runtime.linux.libseccomp import Filter, Rule
 from runtime.process.filters import compiled, digest
@@ -163,6 +163,13 @@ def test_the_program_of_libseccomp_stands_behind_ours() -> None:
     assert len(made) % s.INSTRUCTION == len(lenient) % s.INSTRUCTION == 0
     refusal = struct.pack("=HBBI", 0x06, 0, 0, ENOSYS)
     assert refusal in made and refusal not in lenient
+
+
+def test_an_architecture_that_libseccomp_refuses_is_told_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that it does not know, as an older one does not know LoongArch."""
+    monkeypatch.setitem(ARCHITECTURES, "SCMP_ARCH_LOONGARCH64", 0x1234)
+    with pytest.raises(StepFailed, match=re.escape("compile the seccomp profile: architectures[1]: invalid argument")):
+        compiled(profile(architectures=("SCMP_ARCH_X86_64", "SCMP_ARCH_LOONGARCH64")))
 
 
 def test_the_name_in_the_cache_depends_on_the_whole_profile() -> None:
