@@ -44,10 +44,11 @@ def test_no_server_is_needed_and_stop_ends_it(make_engine: Callable[..., Engine]
                      "echo x >> /out/runs; exit 1")
     engine.kill()
     wait_until(lambda: (tmp_path / "runs").exists() and len((tmp_path / "runs").read_text()) >= 8)
+    # In between it runs, for a moment each time.
     wait_until(lambda: bool(state(engine, name)["Restarting"]))
-    assert "Restarting (1) " in engine.ok("ps", "--format", "{{.Status}}")
-    assert "is restarting, wait until the container is running" in engine.pydocker("exec", name, "true").err
-    assert f"You cannot remove a restarting container {name}" in engine.pydocker("rm", name).err
+    wait_until(lambda: "Restarting (1) " in engine.ok("ps", "--format", "{{.Status}}"))
+    wait_until(lambda: "is restarting, wait until" in engine.pydocker("exec", name, "true").err)
+    wait_until(lambda: f"You cannot remove a restarting container {name}" in engine.pydocker("rm", name).err)
     engine.ok("stop", name)
     assert state(engine, name)["Status"] == "exited"
     before = (tmp_path / "runs").read_text()

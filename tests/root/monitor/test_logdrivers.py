@@ -90,7 +90,12 @@ def test_follow_goes_through_rotations_and_restarts(room: Room, driver: str) -> 
 @pytest.mark.parametrize("driver", ["json-file", "local", "journald"])
 @pytest.mark.usefixtures("journal")
 def test_since_until_and_timestamps(room: Room, driver: str) -> None:
-    id = room.start("sh", "-c", "echo one; sleep 0.1; echo two; sleep 0.1; echo three", host=logged(driver))
+    script = "for word in one two three; do echo $word; read x; done"
+    id = room.start("sh", "-c", script, open_stdin=True, host=logged(driver))
+    terminal = room.attach(id, stdin=True, stdout=False)
+    for word in (b"one", b"two", b"three"):  # each by itself: what is read at once has one time
+        wait_until(lambda word=word: word in room.log(id))
+        terminal.send(b"\n")
     lines = after(room, id, timestamps=True).decode().splitlines()
     assert [line.split()[1] for line in lines] == ["one", "two", "three"]
     at = nanoseconds(lines[1].split()[0])
