@@ -140,11 +140,9 @@ class Firewall:
 
     def settle(self, networks: Iterable[Network]) -> None:
         """Make good what the notes tell of. Call it when nobody else changes endpoints. Raises PydockerError."""
-        notes = list(self.directory.glob(f"{_NOTE}*"))
-        endpoints = [documents.read(note, Endpoint) for note in notes]
-        if notes:
+        if notes := list(self.directory.glob(f"{_NOTE}*")):
             known = {network.id: network for network in networks}
-            self.rewrite((known[one.network], one) for one in endpoints if one.network in known)
+            self.rewrite((known[one.network], one) for note in notes for one in _noted(note) if one.network in known)
         for note in notes:
             os.unlink(note)
 
@@ -270,6 +268,12 @@ def on_disk(networks: Store, endpoints: Endpoints) -> Whole:
         return tuple(firewall.everything(there, (each for one in there for each in endpoints.living(one.id))))
 
     return whole
+
+
+def _noted(note: Path) -> Iterator[Endpoint]:
+    """None, if the note is damaged: then too, the table has to be written again."""
+    with contextlib.suppress(PydockerError):
+        yield documents.read(note, Endpoint)
 
 
 def _text(file: Path) -> str:

@@ -13,15 +13,19 @@ an interface's own `forwarding` says only whether it is a host's or a router's; 
 `force_forwarding` (since Linux 6.17), which is lost when the switch for all is turned off.
 
 Several engines of ours on one host: who comes second finds the host a router, and takes over what the first one
-remembers (`inherit`), as any of them may be the last.
+remembers (`inherit`), as any of them may be the last. Where that lies, a table's comment tells, which a container may
+have written (--network host --cap-add NET_ADMIN): nothing is taken over but settings that this module knows.
 
 An IPv6 router does not listen to other routers (kernel, Documentation/networking/ip-sysctl.rst, accept_ra), and the
 host would lose its own route: interfaces that listened before are told to go on (accept_ra=2).
 """
 
 import contextlib
+import logging
 import os
+import re
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -36,6 +40,11 @@ _SYSCTLS = "/proc/sys/net"
 _FORWARD = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}
 _LISTENS = "/accept_ra"
 _ROUTERS = {4: "forwarding", 6: "force_forwarding"}  # what makes one interface forward while the switch for all is off
+_LINK = r"[!-.0-~]{1,15}"  # an interface's name: IFNAMSIZ, and no slash (netdevice(7))
+_SETTING = re.compile(rf"(ipv4/ip_forward|ipv6/conf/all/forwarding|ipv4/conf/all/accept_redirects"
+                      rf"|ipv[46]/conf/(?!\.\.?/){_LINK}/(forwarding|force_forwarding|accept_ra))")
+_LARGEST = 1 << 20  # bytes of another engine's file
+_log = logging.getLogger(__name__)
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -86,13 +95,35 @@ def foresee(directory: Path, version: int) -> bool:
 
 def inherit(directory: Path, other: Path, version: int) -> bool:
     """Take over what the engine remembers whose directory `other` is; whether that was anything new."""
-    known, theirs = remembered(directory), remembered(other)
+    known, theirs = remembered(directory), _remembered_by(other)
     if version in known.versions or version not in theirs.versions:
         return False
     before = {name: value for name, value in theirs.before.items() if name.startswith(f"ipv{version}/")}
     _remember(directory, msgspec.structs.replace(known, before=known.before | before, links=known.links | {
         version: theirs.links.get(version, ())}))
     return True
+
+
+def _remembered_by(other: Path) -> Remembered:
+    """Without what no engine writes; what cannot be read is nothing, and keeps nobody waiting."""
+    try:
+        found = os.open(other / FILE, os.O_PATH | os.O_CLOEXEC)
+        try:
+            there = os.fstat(found)
+            if not stat.S_ISREG(there.st_mode) or there.st_size > _LARGEST:
+                raise PydockerError("that is no file of an engine's")
+            theirs = documents.read(Path(f"/proc/self/fd/{found}"), Remembered)
+        finally:
+            os.close(found)
+    except FileNotFoundError:
+        return Remembered()
+    except (PydockerError, OSError) as error:
+        _log.warning("what another engine remembers in %s: %s", other / FILE, error)
+        return Remembered()
+    before = {name: value for name, value in theirs.before.items()
+              if _SETTING.fullmatch(name) and re.fullmatch("[0-9]", value)}
+    return Remembered(before, {version: tuple(name for name in names if re.fullmatch(_LINK, name))
+                               for version, names in theirs.links.items()})
 
 
 def enable(directory: Path, version: int) -> None:

@@ -64,10 +64,10 @@ def rules(chain: Chain) -> tuple[Rule, ...]:
 
 
 def names(table: str, where: str) -> tuple[str, ...] | None:
-    """The elements of a set of interfaces; None if there is no such set."""
+    """The elements of a set of interfaces; None if there is no such set, or one of something else."""
     try:
         items = _items("list", "set", "inet", table, where)
-    except Refused:
+    except (Refused, msgspec.ValidationError):
         return None
     return tuple(name for item in items if item.set for name in item.set.elements)
 

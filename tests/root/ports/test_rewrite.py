@@ -1,6 +1,7 @@
 """The firewall by itself, with real rules in a table of its own."""
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,21 @@ def test_a_killed_ones_port_that_is_anothers_by_now_stays_that_ones(table: str, 
     tested.publish(NET, second)
     tested.rewrite([(NET, first)])
     assert "10.79.0.3 . 80" in nft.element(table, "ports4", "tcp . 8080")
+
+
+def test_a_damaged_note_keeps_no_other_from_being_settled(table: str, tmp_path: Path) -> None:
+    one = Endpoint(id="2" * 64, network=NET.id, container="2" * 64, ipv4="10.79.0.2/24",
+                   published=(Published("tcp", "0.0.0.0", 8080, 80),))
+    alive = [one]
+    tested = Firewall(table, tmp_path, lambda: tuple(firewall.everything([NET], alive)))
+    tested.publish(NET, one)
+    alive.clear()
+    with pytest.raises(InterruptedError), tested.unsettled(one):
+        raise InterruptedError
+    (tmp_path / f"unsettled-{'3' * 64}").write_bytes(b"")
+    tested.settle([NET])
+    assert not nft.element(table, "ports4", "tcp . 8080")
+    assert not list(tmp_path.glob("unsettled-*"))
 
 
 def test_the_hosts_settings_are_put_back(table: str, tmp_path: Path) -> None:
@@ -146,6 +162,40 @@ def test_a_router_for_two_engines(table: str, tmp_path: Path, first_goes: bool) 
         assert (found, written) == ("0\n", 1)
         also.remove(six)
         second.dismiss(six)
+
+
+_THEIRS = """
+table inet {table} {{
+	comment "networks of pydocker, which remembers in {directory}"
+	set bridges {{ type inet_service; elements = {{ 80 }} }}
+	set neighbours {{ type inet_service; elements = {{ 80 }} }}
+	chain others {{ }}
+}}
+"""
+
+
+@pytest.mark.parametrize("written", [
+    '{"before":{"ipv4/ip_forward":"0","ipv4/../core/somaxconn":"77"},"links":{"4":["longer than any name is"]}}',
+    '{"before":', None], ids=["hostile", "damaged", "a pipe"])
+def test_an_engine_that_is_none(table: str, tmp_path: Path, written: str | None) -> None:
+    """With --network host and NET_ADMIN, a container may write a table that looks like an engine's: by that, no file is
+    written but what makes a host a router, and nobody's network has to wait."""
+    (theirs := tmp_path / "theirs").mkdir()
+    if written is None:
+        os.mkfifo(theirs / "forwarding.json")
+    else:
+        (theirs / "forwarding.json").write_text(written)
+    somaxconn = Path("/proc/sys/net/core/somaxconn")
+    before, alive = somaxconn.read_text(), [NET]
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    with _engine(f"{table}-2", theirs):
+        subprocess.run(("nft", _THEIRS.format(table=f"{table}-2", directory=theirs)), check=True)
+        tested = Firewall(table, tmp_path / "ours", lambda: tuple(firewall.everything(alive, [])))
+        tested.admit(NET)
+        assert "10.79.0.0/24" in nft.element(table, "subnets4", "10.79.0.1")
+        alive.clear()
+        tested.dismiss(NET)
+    assert somaxconn.read_text() == before
 
 
 @contextlib.contextmanager
