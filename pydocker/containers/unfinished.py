@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import msgspec
+from msgspec.structs import replace
 
 from pydocker.containers import etcfiles
 from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
-from pydocker.errors import PydockerError
+from pydocker.errors import Conflict, PydockerError
 from pydocker.model.container import Record
 from pydocker.model.network import Published
 from pydocker.network.ports import Held
@@ -49,8 +50,12 @@ class Changes:
     @contextlib.contextmanager
     def noted(self, otherwise: Unfinished) -> Iterator[None]:
         """Whoever is killed in this block leaves a note; whoever fails in it has taken back what he did."""
-        note = self._store.paths.container_run(otherwise.record.id) / _NOTE
-        documents.write(note, otherwise, durable=False)
+        id = otherwise.record.id
+        note = self._store.paths.container_run(id) / _NOTE
+        try:
+            documents.write(note, otherwise, durable=False)
+        except FileNotFoundError:
+            raise Conflict(f"container {id} is not running: it has ended just now") from None
         try:
             yield
         finally:
@@ -67,8 +72,8 @@ class Changes:
                 _log.warning("container %s, changed when a server was killed: %s", note.parent.name, error)
 
     def _settle(self, left: Unfinished) -> None:
-        record = left.record
-        with self._lifecycle.locked(record.id) as container:
+        with self._lifecycle.locked(left.record.id) as container:
+            record = _settled(container.record, left.record)
             if container.state.running:
                 with ExitStack() as undo:
                     self._leave(record, undo)
@@ -85,3 +90,11 @@ class Changes:
             undo.callback(os.close, namespace)
             self._sandboxes.unplug(record, network, namespace)
             etcfiles.disconnected(record, self._store.paths.container(record.id), [endpoint])
+
+
+def _settled(record: Record, noted: Record) -> Record:
+    """What a note tells of a container's networks and ports. It may have been there for long, as none but the next
+    server looks at it again: the rest may be another by now."""
+    host = replace(record.host, port_bindings=noted.host.port_bindings, publish_all_ports=noted.host.publish_all_ports)
+    config = replace(record.config, exposed_ports=noted.config.exposed_ports)
+    return replace(record, networks=noted.networks, host=host, config=config)

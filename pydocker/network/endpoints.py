@@ -70,10 +70,15 @@ class Endpoints:
         documents.write(self._networks / network / FILE, tuple(endpoints), durable=False)
 
     def replace(self, endpoint: Endpoint) -> None:
-        """Enter an endpoint, or what has changed of it."""
-        with self.locked(endpoint.network):
-            others = (one for one in self.read(endpoint.network) if one.id != endpoint.id)
-            self.write(endpoint.network, (*others, endpoint))
+        """What has changed of an endpoint; one that has been taken out meanwhile stays out."""
+        with contextlib.suppress(FileNotFoundError), self.locked(endpoint.network):
+            if self.has(endpoint):
+                others = (one for one in self.read(endpoint.network) if one.id != endpoint.id)
+                self.write(endpoint.network, (*others, endpoint))
+
+    def has(self, endpoint: Endpoint) -> bool:
+        """Whether it is still there, as it was or changed."""
+        return any(one.id == endpoint.id for one in self.read(endpoint.network))
 
     def change(self, network: NetworkId, container: str, change: Callable[[Endpoint], Endpoint]) -> None:
         """Change what a container has in a network, if it is in it yet."""

@@ -178,6 +178,7 @@ class Sandboxes:
         changes = [(network, before, endpoint) for (network, before, _), (_, endpoint, _) in zip(
             places, after, strict=True) if before.published != endpoint.published]
         firewall = self._networks.firewall
+        undo.callback(self._forget_gone, [(network, endpoint) for network, _, endpoint in changes])
         with ExitStack() as notes:
             for _, before, endpoint in changes:
                 notes.enter_context(firewall.unsettled(before))
@@ -190,6 +191,11 @@ class Sandboxes:
                 self._give_back(network, endpoint)
                 undo.callback(firewall.unpublish, network, _less(endpoint, before))
                 firewall.publish(network, _less(endpoint, before))
+
+    def _forget_gone(self, changed: Sequence[tuple[Network, Endpoint]]) -> None:
+        """Its monitor takes the ports of a container that ends out of the firewall: perhaps before they were put in."""
+        if gone := [(network, endpoint) for network, endpoint in changed if not self._endpoints.has(endpoint)]:
+            self._networks.firewall.rewrite(gone)
 
     def _give_back(self, network: Network, endpoint: Endpoint) -> None:
         """Its port of the bridge gives back what the container sends to itself by way of the host (plan.Plug)."""
