@@ -56,7 +56,7 @@ def test_exec_streams_and_statuses(peer: Peer) -> None:
 
 
 def test_logs_tell_what_was_said(peer: Peer) -> None:
-    script = "echo one; echo two >&2; sleep 0.2; echo 3"
+    script = "echo one; echo two >&2; sleep 1; echo 3"
     peer.ok("run", "-d", "--network", "none", "--name", "web", "busybox", "sh", "-c", script)
     peer.ok("wait", "web")
     result = peer.run("logs", "web")

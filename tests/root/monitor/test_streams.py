@@ -179,7 +179,10 @@ def test_nobody_follows_any_more(room: Room) -> None:
 
 
 def test_lines_by_time_and_stream(room: Room) -> None:
-    id = room.start("sh", "-c", "echo one; sleep 0.3; echo two >&2")
+    id = room.start("sh", "-c", "echo one; read x; echo two >&2", open_stdin=True)
+    terminal = room.attach(id, stdin=True, stdout=False)
+    wait_until(lambda: room.log(id) == b"one\n")
+    terminal.send(b"\n")
     assert room.containers.wait(id).result() == 0
     stamp, _, later, _ = room.log(id, timestamps=True).decode().split()
     assert stamp.endswith("Z")
