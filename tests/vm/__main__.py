@@ -36,21 +36,26 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 CACHE = Path("/var/cache/pydocker-test/vm")
 # What differs there: cgroup v2 and its controllers, devices by eBPF, systemd's scopes and sockets, AppArmor, user
-# namespaces, overlayfs, macvlan and ipvlan of a full kernel. What is the same on every kernel (words, flags, plans) is
-# not repeated.
+# namespaces, macvlan and ipvlan of a full kernel; of the engine what it does with a running container's cgroup. What
+# is the same on every kernel (words, flags, plans) is not repeated.
 # Some twenty minutes, emulated, are what anybody waits for: a new test here has to be worth five seconds of them.
 RUNTIME = ("unified", "systemd", "scope", "apparmor", "users", "mounts", "container", "security", "exec", "pause",
            "update", "events", "undo")
 ENGINE = ("a_container_from_start_to_end", "stop_kills_what_does_not_listen", "what_a_read_only_root_forbids",
           "a_memory_limit_is_in_the_kernel_and_its_kill_is_told", "capabilities_and_no_new_privileges",
           "the_hosts_network_and_none", "the_hosts_mount_table_never_changes")
+SESSIONS = ("a_session_has_a_cgroup_of_its_own", "it_sees_its_cgroup_as_init_does",
+            "one_that_may_write_cgroups_moves_processes_in_all_of_its_containers",
+            "it_ends_with_its_killed_client_and_all_that_it_has_started", "a_frozen_session_holds_up_nobodys_end")
 WORDS = ("cannot_be", "users_are_numbers", "words_about", "in_the_words", "told_in_one_line", "exit_code_is",
          "working_directory_by_a_descriptor")
 SELECTION = " ".join((
-    "tests/root/judges/test_systemd.py", "tests/root/systemd", "tests/root/cgroups", "tests/root/layers/test_store.py",
+    "tests/root/judges/test_systemd.py", "tests/root/systemd", "tests/root/cgroups",
+    "tests/root/containers/test_stats.py", "tests/root/containers/test_update.py",
     "tests/root/monitor/test_logdrivers.py::test_the_real_journal", "tests/root/network/test_macvlan.py",
     *(f"tests/root/runtime/test_{name}.py" for name in RUNTIME),
     *(f"tests/root/containers/test_lifecycle.py::test_{name}" for name in ENGINE),
+    *(f"tests/root/monitor/test_sessions.py::test_{name}" for name in SESSIONS),
     f"-k 'not ({' or '.join(WORDS)})'"))
 LIMIT = int(os.environ.get("LIMIT") or 2400)
 MEMORY = 3072  # MiB
