@@ -230,7 +230,8 @@ class Execs:
         self._sizes.pop(one.session.id, None)
         self._groups.leave(one.group)
         if one.probe is None:
-            self._loop.after(KEPT, lambda: one.file(".json").unlink(missing_ok=True))
+            file = one.file(".json")  # and no more of the session: the rest of it takes 4 kB, all that time
+            self._loop.after(KEPT, lambda: file.unlink(missing_ok=True))
 
     def resize(self, id: str, height: int, width: int) -> None:
         """The size of a session's terminal, which may be still to come: a client tells it while the session begins.
