@@ -47,6 +47,16 @@ class Lifecycle:
         except FileNotFoundError:
             raise NotFound(f"No such container: {id}") from None
 
+    def settled(self, id: ContainerId) -> Container:
+        """The container, when nobody is at work to start it: who asks for its end means that start as well. So it is
+        with Docker, where a start keeps all from its container's state. NotFound: somebody was at work to remove it.
+        """
+        container = self._statuses.container(id)
+        if container.state.running:
+            return container
+        with self.locked(id) as container:
+            return container
+
     @contextlib.contextmanager
     def resting(self, ids: Iterable[ContainerId]) -> Iterator[None]:
         """None of these runs, or is started, for the length of this block. Raises Conflict, at once, if one does."""
@@ -131,7 +141,7 @@ class Lifecycle:
 
     def stop(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Raises NotModified when it does not run."""
-        container = self._statuses.container(id)
+        container = self.settled(id)
         if not container.state.running:
             raise NotModified(f"container {id} is already stopped")
         if not self._waits_in_vain(container):
@@ -157,7 +167,7 @@ class Lifecycle:
 
     def kill(self, id: ContainerId, signal_name: str) -> None:
         """Raises Conflict when it does not run. SIGKILL is waited for, as Docker does."""
-        container = self._statuses.container(id)
+        container = self.settled(id)
         signum = signals.number(signal_name)
         if not container.state.running:
             raise signals.not_running(container)
@@ -202,8 +212,9 @@ class Lifecycle:
 
     def restart(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Stop it if it runs, start it. This end is not the one that --rm means."""
-        container = self._statuses.container(id)
+        container = self.settled(id)
         if container.record.host.auto_remove and container.state.running:
+            halted.go_on(container)
             self._streams.spare(id)
         with contextlib.suppress(NotModified):
             self.stop(id, timeout, signal_name)

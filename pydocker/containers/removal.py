@@ -18,20 +18,21 @@ from pydocker.volumes.service import Volumes
 _log = logging.getLogger(__name__)
 
 
-def remove(lifecycle: Lifecycle, statuses: Statuses, id: ContainerId, *, force: bool,
-           volumes: bool = False) -> None:
+def remove(lifecycle: Lifecycle, id: ContainerId, *, force: bool, volumes: bool = False) -> None:
     """Conflict: it runs, and `force` is not asked for. PydockerError: its files cannot be deleted; it is dead now.
     `volumes`: its anonymous volumes go, too.
     """
-    state = statuses.container(id).state
-    if state.running:
-        if not force:
-            raise _in_use(id, state)
-        lifecycle.end(id)
-    with contextlib.suppress(NotFound), lifecycle.locked(id) as container:  # --rm may have been faster
-        if container.state.running:
-            raise _in_use(id, container.state)
-        lifecycle.take_away(container, container.state.exit_code, volumes=volumes or container.record.host.auto_remove)
+    with contextlib.suppress(NotFound):  # --rm may have been faster
+        state = lifecycle.settled(id).state
+        if state.running:
+            if not force:
+                raise _in_use(id, state)
+            lifecycle.end(id)
+        with lifecycle.locked(id) as container:
+            if container.state.running:
+                raise _in_use(id, container.state)
+            lifecycle.take_away(container, container.state.exit_code,
+                                volumes=volumes or container.record.host.auto_remove)
 
 
 def _in_use(id: ContainerId, state: State) -> Conflict:

@@ -232,7 +232,7 @@ class Containers:
         with vanishing(ref):
             id = self._id(ref)
             used = mounts.images_of(self._store.record(id))
-            removal.remove(self._lifecycle, self._statuses, id, force=force, volumes=volumes)
+            removal.remove(self._lifecycle, id, force=force, volumes=volumes)
         for image in used:
             self._images.release(image)
 

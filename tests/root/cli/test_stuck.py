@@ -119,3 +119,12 @@ def test_who_ends_the_container_lets_its_monitor_go_on(engine: Engine, command: 
     assert not os.path.exists(f"/proc/{init}")
     shown = engine.ok("ps", "-a", "--filter", "name=deaf", "--format", "{{.State}}")
     assert shown == {"restart -t 0": "running", "rm -f": ""}.get(command, "exited")
+
+
+def test_with_rm_a_restart_lets_it_go_on_too(engine: Engine) -> None:
+    """It is asked first not to remove the container at this end."""
+    engine.ok("run", "-d", "--rm", "--name", "deaf", "busybox", "sleep", "1000")
+    init = init_of(engine, "deaf")
+    os.kill(monitor_of(engine, "deaf"), signal.SIGSTOP)
+    quick(engine, "restart", "-t", "0", "deaf")
+    assert init_of(engine, "deaf") not in (0, init)

@@ -7,7 +7,8 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from pydocker.containers.options import CommitOptions, WaitCondition
 from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, StartFailed
 from pydocker.model.container import Config, HostConfig, Status, Ulimit
+from pydocker.storage import locks
 from pydocker.upkeep.disk import prune_containers
 from tests.root.containers.room import Room, fails, wait_until
 from tests.waiting import catches
@@ -141,6 +143,37 @@ def test_stop_kills_what_does_not_listen(room: Room) -> None:
     id = room.start("sleep", "1000")
     room.containers.stop(id, 0)
     assert room.containers.get(id).state.exit_code == 137
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "restart", "rm -f"])
+def test_who_ends_one_that_is_being_started_waits_for_that(room: Room, verb: str) -> None:
+    """It was told to go; an answer that it does not run, or must not be removed while it does, would leave it there."""
+    containers, id = room.containers, room.create("sleep", "1000")
+    end: Callable[[], None] = {
+        "stop": lambda: containers.stop(id, 0), "kill": lambda: containers.kill(id, "KILL"),
+        "restart": lambda: containers.restart(id, 0), "rm -f": lambda: containers.remove(id, force=True)}[verb]
+    lock = room.paths.container(id) / "lock"
+    assert room.spawner._process is not None
+    os.kill(room.spawner._process.pid, signal.SIGSTOP)  # so that the start comes no further
+    with ThreadPoolExecutor() as both:
+        try:
+            starts = both.submit(containers.start, id)
+            wait_until(lambda: locks.is_held(lock))
+            ends = both.submit(end)
+            wait_until(lambda: waited_for(lock) or ends.done())
+        finally:
+            os.kill(room.spawner._process.pid, signal.SIGCONT)
+        starts.result()
+        ends.result()
+    left = [one.state.status for one in containers.list(all=True)]
+    assert left == {"restart": [Status.RUNNING], "rm -f": []}.get(verb, [Status.EXITED])
+
+
+def waited_for(lock: Path) -> bool:
+    """Whether somebody waits for it, who is shown with an arrow (proc_locks(5))."""
+    inode = str(lock.stat().st_ino)
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(line[1] == "->" and inode in [part.rpartition(":")[2] for part in line] for line in lines)
 
 
 def test_kill_sends_any_signal(room: Room) -> None:
