@@ -12,7 +12,8 @@ whatever the configuration calls it by now, or two tables would be kept up again
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydocker.errors import PydockerError
@@ -60,11 +61,18 @@ class Firewall:
         if not elements:
             return
         versions = () if network.internal else firewall.versions(network)
-        with self._locked(), contextlib.ExitStack() as undo:
+        with self._locked():
+            for _ in range(_LOOKS):
+                self._admit(elements, versions)
+                if all(map(forwarding.is_on, versions)):  # or another engine has turned it off before it saw our table
+                    break
+
+    def _admit(self, elements: Sequence[Element], versions: Sequence[int]) -> None:
+        with contextlib.ExitStack() as undo:
             new = {version: False for version in versions if forwarding.foresee(self.directory, version)}
             new |= dict.fromkeys(self._inherited(versions), True)
             for version, used in new.items():
-                undo.callback(forwarding.restore, self.directory, version, used=used)
+                undo.callback(forwarding.restore, self.directory, version, partial(bool, used))
             if forwarding.decide(self.directory, self._opened) or new:
                 self._write()
             else:
@@ -92,7 +100,7 @@ class Firewall:
                 if unneeded:  # before it is looked who needs it: of two engines that let it go, each would leave it
                     self._apply(firewall.delete(self.table, elements))
                 for version in unneeded:
-                    forwarding.restore(self.directory, version, used=self._is_used(version))
+                    forwarding.restore(self.directory, version, partial(self._is_used, version))
                 if not left:
                     self._close()
                 elif unneeded:
@@ -227,19 +235,26 @@ class Firewall:
         """The whole table, and the exceptions in other people's chains, in one transaction."""
         elements = self._whole()
         closed = forwarding.remembered(self.directory).closed
-        ours = ruleset.ruleset(self.table, elements, closed, str(self.directory))
-        try:
-            nft.apply(ours + self._exceptions(elements))
-        except Refused:  # a chain that went meanwhile, or a table that is its owner's alone: `doctor` tells of it
-            nft.apply(ours)
+        self._apply_with_exceptions(ruleset.ruleset(self.table, elements, closed, str(self.directory)), elements)
         self._adjust(elements)
 
     def _close(self) -> None:
-        nft.apply(f"add table inet {self.table}\ndelete table inet {self.table}\n{self._exceptions(())}")
+        self._apply_with_exceptions(f"add table inet {self.table}\ndelete table inet {self.table}\n", ())
         self._adjust(())
         for name in (SHAPE, _SEEN):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.directory / name)
+
+    def _apply_with_exceptions(self, ours: str, elements: Sequence[Element]) -> None:
+        """In one transaction. Other people's chains and tables may be others by then: so again, as long as they are;
+        what is refused twice is its owner's alone, and `doctor` tells of it. Raises PydockerError."""
+        tried = None
+        while (exceptions := self._exceptions(elements)) != tried:
+            with contextlib.suppress(Refused):
+                nft.apply(ours + exceptions)
+                return
+            tried = exceptions
+        nft.apply(ours)
 
     def _exceptions(self, elements: Iterable[Element]) -> str:
         bridges = _bridges(elements)

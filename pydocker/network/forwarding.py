@@ -26,7 +26,7 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -85,7 +85,9 @@ def foresee(directory: Path, version: int) -> bool:
     that have to be there before it is one."""
     if is_on(version):
         return False
-    before = {_FORWARD[version]: _read(_FORWARD[version])} | _overwritten(version)
+    before = {_FORWARD[version]: "0"} | _overwritten(version)
+    if is_on(version):  # another engine was faster: what was before is what that one remembers
+        return False
     known = remembered(directory)
     # Somebody may have turned off what we had turned on: what it was before us stays what it was.
     links = {version: tuple(name for _, name in socket.if_nameindex())} | known.links
@@ -154,14 +156,18 @@ def is_on(version: int) -> bool:
         return True
 
 
-def restore(directory: Path, version: int, *, used: bool) -> None:
-    """As it was before; `used`: somebody else relies on it by now, and it stays."""
+def restore(directory: Path, version: int, used: Callable[[], bool]) -> None:
+    """As it was before, unless somebody else relies on it by now (`used`); also who came at the moment of the change:
+    another engine may have seen it on, and had nothing to do."""
     known = remembered(directory)
     mine = {name: value for name, value in known.before.items() if name.startswith(f"ipv{version}/")}
-    for name, value in () if used else mine.items():
-        with contextlib.suppress(FileNotFoundError):  # an interface that is gone
-            if _read(name) != value:
-                _write(name, value)
+    if mine and not used():
+        for name, value in mine.items():
+            with contextlib.suppress(FileNotFoundError):  # an interface that is gone
+                if _read(name) != value:
+                    _write(name, value)
+        if used():
+            enable(directory, version)
     left = {name: value for name, value in known.before.items() if name not in mine}
     if left:
         links = {one: names for one, names in known.links.items() if one != version}

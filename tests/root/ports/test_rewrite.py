@@ -3,14 +3,14 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from pydocker.model.network import Endpoint, Network, NetworkId, Pool, Published
-from pydocker.network import firewall, nft
+from pydocker.network import firewall, forwarding, nft
 from pydocker.network.firewalling import Firewall
 from pydocker.network.programs import Refused
 
@@ -162,6 +162,53 @@ def test_a_router_for_two_engines(table: str, tmp_path: Path, first_goes: bool) 
         assert (found, written) == ("0\n", 1)
         also.remove(six)
         second.dismiss(six)
+
+
+def test_who_is_let_in_while_another_engine_turns_it_off(table: str, tmp_path: Path) -> None:
+    """That one saw no table of ours yet, and we saw the host forward: each looks once more."""
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    path.write_text("1")
+    events = [lambda: path.write_text("0")]
+    alive = [NET]
+
+    def whole() -> tuple[firewall.Element, ...]:
+        while events:
+            events.pop()()
+        return tuple(firewall.everything(alive, []))
+
+    tested = Firewall(table, tmp_path, whole)
+    tested.admit(NET)
+    assert path.read_text() == "1\n" and "nfproto ipv4" in _chain(table, "others")
+    answers = [True, False]  # whether somebody needs it: at first, and when it is off
+    forwarding.restore(tmp_path, 4, lambda: answers.pop())
+    found, written = path.read_text(), path.write_text("0")
+    assert (found, written, answers) == ("1\n", 1, [])
+
+
+class Overtaken(Firewall):
+    """Whose neighbour's table goes between a look and a change."""
+
+    def _exceptions(self, elements: Iterable[firewall.Element]) -> str:
+        found = super()._exceptions(elements)
+        subprocess.run(("nft", "delete", "table", "inet", f"{TABLE}-2"), capture_output=True, check=False)
+        return found
+
+
+def test_two_engines_that_go_at_once(table: str, tmp_path: Path) -> None:
+    subprocess.run(("ip", "link", "add", "gone0", "type", "bridge"), check=True)
+    ours, alive = msgspec.structs.replace(NET, interface="gone0"), [NET]
+    other = Firewall(f"{table}-2", tmp_path / "2", lambda: tuple(firewall.everything([NET], [])))
+    tested = Firewall(table, tmp_path / "1", lambda: tuple(firewall.everything(alive, [])))
+    with _engine(f"{table}-2", tmp_path):
+        other.admit(NET)
+        alive[:] = [ours]
+        tested.admit(ours)
+        assert "gone0" in (nft.names(other.table, "neighbours") or ())
+        subprocess.run(("ip", "link", "delete", "gone0"), check=True)
+        alive.clear()
+        Overtaken(table, tmp_path / "1", lambda: ()).dismiss(ours)
+    assert not nft.shape(table)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
 
 
 _THEIRS = """
