@@ -158,10 +158,10 @@ class Lifecycle:
             with contextlib.suppress(Conflict):
                 self._send(container, signum)
                 pausing.wake(self._streams, container)
-                if _readable(ended, None if seconds < 0 else float(seconds)):
+                if self._over(container, ended, None if seconds < 0 else float(seconds)):
                     return
                 self._send(container, signal.SIGKILL)
-            if not _readable(ended, _KILLED):
+            if not self._over(container, ended, _KILLED):
                 raise PydockerError(f"cannot stop container: {container.record.name}: it did not end within "
                                     f"{_KILLED:.0f} seconds of SIGKILL")
 
@@ -182,7 +182,7 @@ class Lifecycle:
             if pausing.wakes(container, signum):
                 pausing.wake(self._streams, container)
             if signum == signal.SIGKILL:
-                _readable(ended, _KILLED)
+                self._over(container, ended, _KILLED)
 
     def _waits_in_vain(self, container: Container) -> bool:
         """Whether it was to be started again, and without a monitor; now it is not."""
@@ -208,7 +208,16 @@ class Lifecycle:
             with contextlib.suppress(Conflict):
                 self._send(container, signal.SIGKILL)
                 pausing.wake(self._streams, container)
-            _readable(ended, _KILLED)
+            self._over(container, ended, _KILLED)
+
+    def _over(self, container: Container, ended: int, seconds: float | None) -> bool:
+        """Whether it ends in time, and whoever looks sees that. A monitor that was killed just now says nothing, and
+        may hold its lock, which is the proof that it lives, a moment longer.
+        """
+        over = _readable(ended, seconds)
+        if over:
+            self._streams.exit_code(container.record.id)
+        return over
 
     def restart(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Stop it if it runs, start it. This end is not the one that --rm means."""

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -16,9 +18,11 @@ import pytest
 from pydocker.containers import bundle
 from pydocker.containers.options import WaitCondition
 from pydocker.model.container import ContainerId, HostConfig, RestartPolicy, State, Status
+from pydocker.monitor.launch import LOCK
 from pydocker.storage import documents
 from runtime import cgroups
-from runtime.linux import mounts
+from runtime.linux import inotify, mounts
+from runtime.linux.seccomp import take_descriptor
 from tests.root.containers.room import Room, fails, lives, wait_until
 
 
@@ -268,6 +272,52 @@ def test_recovery_finishes_what_a_crash_left(room: Room) -> None:
     assert room.containers.get("stale").record.id == id
     room.containers.remove(id)
     assert room.left() == []
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "rm -f"])
+def test_who_ends_it_waits_until_a_dying_monitor_is_dead(room: Room, verb: str) -> None:
+    """A dying process closes its descriptors one by one: nobody answers any more, and the lock is still held. Here a
+    copy holds it."""
+    id = room.start("sleep", "100")
+    monitor, lock = room.monitor(id), room.paths.container_run(id) / LOCK
+    with ExitStack() as held, ThreadPoolExecutor() as other:
+        held.callback(os.close, copied(monitor, lock))
+        os.kill(monitor, signal.SIGKILL)
+        wait_until(lambda: not lives(monitor))
+        looks = inotify.watch(lock, inotify.IN_CLOSE_NOWRITE)
+        ends = other.submit(removed, room, id, verb)
+        for _ in range(20):  # it looks again and again; what nobody has heard yet, the kernel tells as one
+            wait_until(lambda: ends.done() or heard(looks))
+        os.close(looks)
+        held.close()
+        ends.result()
+    assert room.left() == []
+
+
+def removed(room: Room, id: ContainerId, verb: str) -> None:
+    """What must not run then is removed at once."""
+    if verb == "stop":
+        room.containers.stop(id, 0)
+    elif verb == "kill":
+        room.containers.kill(id, "KILL")
+    room.containers.remove(id, force=verb == "rm -f")
+
+
+def copied(pid: int, file: Path) -> int:
+    """A copy of its descriptor for this file."""
+    number = next(number for number in os.listdir(f"/proc/{pid}/fd")
+                  if os.readlink(f"/proc/{pid}/fd/{number}") == str(file))
+    process = os.pidfd_open(pid)
+    try:
+        return take_descriptor(process, int(number))
+    finally:
+        os.close(process)
+
+
+def heard(watch: int) -> bool:
+    with suppress(BlockingIOError):
+        return bool(os.read(watch, 4096))
+    return False
 
 
 def test_who_removes_it_at_the_moment_at_which_its_monitor_is_killed_cleans_up(room: Room) -> None:
