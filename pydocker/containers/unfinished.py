@@ -49,15 +49,17 @@ class Changes:
 
     @contextlib.contextmanager
     def noted(self, otherwise: Unfinished) -> Iterator[None]:
-        """Whoever is killed in this block leaves a note; whoever fails in it has taken back what he did."""
+        """Whoever is killed in this block leaves a note; whoever fails in it has taken back what he did. Conflict: what
+        failed did so because the container has ended."""
         id = otherwise.record.id
         note = self._store.paths.container_run(id) / _NOTE
         try:
             documents.write(note, otherwise, durable=False)
-        except FileNotFoundError:
-            raise Conflict(f"container {id} is not running: it has ended just now") from None
-        try:
             yield
+        except (PydockerError, FileNotFoundError):
+            if note.parent.exists():
+                raise
+            raise Conflict(f"container {id} is not running: it has ended just now") from None
         finally:
             with contextlib.suppress(FileNotFoundError):  # with --rm, it has ended and is gone
                 os.unlink(note)

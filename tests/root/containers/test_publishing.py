@@ -63,7 +63,8 @@ def test_a_container_that_ends_while_its_ports_change_leaves_none(
     id = published(room, auto_remove=rm)
     assert led(room) == {STAYS, GOES}
     monkeypatch.setattr(room.containers.connections.publisher, "_streams", Ending(room))
-    fails(lambda: room.containers.update(id, CHANGE))
+    error = fails(lambda: room.containers.update(id, CHANGE))
+    assert (type(error), str(error)) == (Conflict, f"container {id} is not running: it has ended just now")
     assert led(room) == set()
     networks = room.networks.endpoints
     assert not [one for network in networks.networks_used() for one in networks.read(network) if one.container == id]
