@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -13,7 +14,7 @@ from pydocker.containers import halted, mounts, pausing, signals, staying
 from pydocker.containers.launching import Launcher
 from pydocker.containers.status import Statuses
 from pydocker.containers.store import READING, Store
-from pydocker.containers.streams import Streams
+from pydocker.containers.streams import DYING, Streams
 from pydocker.containers.waiting import Pending, answer
 from pydocker.errors import Conflict, NotFound, NotModified, PydockerError
 from pydocker.model.container import Container, ContainerId, Status
@@ -24,6 +25,7 @@ from pydocker.volumes.service import Volumes
 
 STOP_TIMEOUT = 10  # seconds, Docker's
 _KILLED = 10.0  # seconds for a killed container to be gone
+_GLANCE = 0.002  # seconds between two looks
 
 
 class Lifecycle:
@@ -211,12 +213,18 @@ class Lifecycle:
             self._over(container, ended, _KILLED)
 
     def _over(self, container: Container, ended: int, seconds: float | None) -> bool:
-        """Whether it ends in time, and whoever looks sees that. A monitor that was killed just now says nothing, and
-        may hold its lock, which is the proof that it lives, a moment longer.
+        """Whether it ends in time, and whoever looks sees that.
+
+        A monitor that was killed just now says nothing, and may hold its lock, which is the proof that it lives, a
+        moment longer. Nor did it hear that its container is to stay down.
         """
-        over = _readable(ended, seconds)
-        if over:
-            self._streams.exit_code(container.record.id)
+        over, patience = _readable(ended, seconds), time.monotonic() + DYING
+        with contextlib.suppress(FileNotFoundError):  # --rm: it is gone
+            while over and time.monotonic() < patience:
+                found = self._statuses.container(container.record.id)
+                if not found.state.running or self._waits_in_vain(found):
+                    break
+                time.sleep(_GLANCE)
         return over
 
     def restart(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:

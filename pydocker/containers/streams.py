@@ -19,7 +19,7 @@ from pydocker.network import publishing
 from pydocker.network.ports import Held
 
 _RESTARTED = 0.02  # seconds between two looks at one that has been stopped to be started
-_DYING = 1.0  # seconds; one that runs after that was started anew
+DYING = 1.0  # seconds; one that runs after that was started anew
 
 
 class Streams:
@@ -88,7 +88,7 @@ class Streams:
         if condition is WaitCondition.REMOVED and not container.record.host.auto_remove:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._pending.for_removal(id, theirs)
-            return Waiter(ours, lambda: self.exit_code(id))
+            return Waiter(ours, lambda: self._exit_code(id))
         try:
             connection = self.connect(id)
             control.send(connection, control.Wait(condition is WaitCondition.REMOVED))
@@ -100,7 +100,7 @@ class Streams:
     def _truth(self, id: ContainerId, condition: WaitCondition) -> int:
         """The exit code, when a monitor did not tell it. One that was to be removed, and is there, is being restarted:
         then it is the code of the run after which it will be."""
-        code = self.exit_code(id)
+        code = self._exit_code(id)
         with contextlib.suppress(FileNotFoundError):
             while condition is WaitCondition.REMOVED:
                 container = self._statuses.container(id)
@@ -109,12 +109,12 @@ class Streams:
                 time.sleep(_RESTARTED)
         return code
 
-    def exit_code(self, id: ContainerId) -> int:
+    def _exit_code(self, id: ContainerId) -> int:
         """The truth, when a monitor was killed before it could tell.
 
         A dying process closes its descriptors one by one: it may hold its lock a moment longer than this connection.
         """
-        patience = time.monotonic() + _DYING
+        patience = time.monotonic() + DYING
         try:
             while (state := self._statuses.container(id).state).running and time.monotonic() < patience:
                 time.sleep(0.002)

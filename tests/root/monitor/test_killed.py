@@ -274,11 +274,12 @@ def test_recovery_finishes_what_a_crash_left(room: Room) -> None:
     assert room.left() == []
 
 
+@pytest.mark.parametrize("policy", ["no", "always"])
 @pytest.mark.parametrize("verb", ["stop", "kill", "rm -f"])
-def test_who_ends_it_waits_until_a_dying_monitor_is_dead(room: Room, verb: str) -> None:
+def test_who_ends_it_waits_until_a_dying_monitor_is_dead(room: Room, verb: str, policy: str) -> None:
     """A dying process closes its descriptors one by one: nobody answers any more, and the lock is still held. Here a
     copy holds it."""
-    id = room.start("sleep", "100")
+    id = room.start("sleep", "100", host=HostConfig(restart_policy=RestartPolicy(policy)))
     monitor, lock = room.monitor(id), room.paths.container_run(id) / LOCK
     with ExitStack() as held, ThreadPoolExecutor() as other:
         held.callback(os.close, copied(monitor, lock))
