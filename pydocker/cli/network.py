@@ -8,14 +8,14 @@ from typing import Any
 from pydocker.cli import phrases, table
 from pydocker.cli.asking import confirmed
 from pydocker.cli.command import NONE, ONE, SOME, TWO, Command
-from pydocker.cli.errors import CommandError
+from pydocker.cli.errors import CommandError, told
 from pydocker.cli.flags import FILTER, LABEL, PAIRS, Kind, switch, value, values
-from pydocker.cli.lifecycle import each
 from pydocker.cli.name_flags import LINK
 from pydocker.cli.network_flags import ADDRESS, OWN_ADDRESS, priority
 from pydocker.cli.ps import filters
 from pydocker.cli.session import Session
 from pydocker.client import networks, upkeep
+from pydocker.client.api import ApiError
 
 _HEADINGS = {"ID": "NETWORK ID", "Name": "NAME", "Driver": "DRIVER", "Scope": "SCOPE", "IPv4": "IPV4", "IPv6": "IPV6",
              "Internal": "INTERNAL", "Labels": "LABELS", "CreatedAt": "CREATED AT"}
@@ -95,12 +95,17 @@ def _row(one: networks.Network, *, whole: bool) -> table.Row:
 
 
 def remove(session: Session, arguments: tuple[str, ...], *, force: bool) -> int:
-    """Remove networks; `force`: one that is not there is no failure."""
-    def act(name: str) -> str:
-        networks.remove(session.client(), name)
-        return name
-
-    return each(session, arguments, act, forgiven=404 if force else None)
+    """Remove networks; `force`: one that is not there is no failure, and not told of (as that of `rm -f` is)."""
+    status = 0
+    for name in arguments:
+        try:
+            networks.remove(session.client(), name)
+            session.say(name)
+        except ApiError as error:
+            if not (force and error.status == 404):
+                session.warn(told(error))
+                status = 1
+    return status
 
 
 def connect(session: Session, arguments: tuple[str, ...], **given: Any) -> int:
