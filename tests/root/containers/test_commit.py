@@ -1,5 +1,7 @@
 """`commit` of containers that are not held still: they are restarting, have just ended, or cannot be paused."""
 
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -37,13 +39,12 @@ def test_one_that_ends_before_it_is_paused(room: Room) -> None:
 
 
 def test_one_that_cannot_be_paused_is_not_committed_in_motion(room: Room) -> None:
-    class Unheard:
-        def connect(self, id: str) -> None:
-            raise Unavailable(f"no monitor of {id} answers")
-
+    """Its monitor, which freezes it, is stopped itself."""
     id = room.start("sleep", "1000")
-    real, streams = room.containers._commits, Unheard()
-    deaf = Commits(room.images, real._files, real._statuses, streams)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable, match="answers"):
-        deaf.commit(id, None, CommitOptions())
+    monitor = room.monitor(id)
+    os.kill(monitor, signal.SIGSTOP)
+    with pytest.raises(Unavailable, match=f"process {monitor}, is stopped"):
+        room.containers.commit(id, None, CommitOptions())
+    os.kill(monitor, signal.SIGCONT)
     assert room.containers.get(id).state.status is Status.RUNNING
+    assert room.containers.commit(id, None, CommitOptions()).config.config.cmd == ("sleep", "1000")
