@@ -33,6 +33,7 @@ class Guard:
         self._pending = False
         self._rules = RuleWatch(rules)
         self._legacy = legacy
+        self._alone = False  # whether it has been told of something that nobody else has
         loop.watch(self._rules.fileno(), READ, lambda events: self._told())
         if legacy >= 0:
             loop.watch(legacy, ONE_OF_ALL, lambda events: self._legacy_told())
@@ -44,6 +45,7 @@ class Guard:
     def _legacy_told(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._legacy, _EVENTS)
+            self._alone = True
             self._look_soon()
 
     def _look_soon(self) -> None:
@@ -57,6 +59,7 @@ class Guard:
             return
         try:
             self._pending = not self._firewall.mend(self._changed)
+            self._alone &= self._pending
             again = _BUSY
         except (PydockerError, OSError) as error:
             print(f"mend the firewall: {error}", file=sys.stderr, flush=True)
@@ -68,6 +71,8 @@ class Guard:
         return self._rules.fileno()
 
     def close(self) -> None:
+        if self._alone:
+            self._look()
         self._loop.forget(self._rules.fileno())
         self._rules.close()
         if self._legacy >= 0:
