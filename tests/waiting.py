@@ -1,5 +1,6 @@
 """Waiting for what has to come, and not for a while: a deadline costs time only where the test fails anyway."""
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -22,3 +23,9 @@ def catches(pid: int, number: signal.Signals) -> bool:
         if line.startswith("SigCgt:"):
             return bool(int(line.split()[1], 16) & 1 << number - 1)
     return False
+
+
+def stop(pid: int) -> None:
+    """SIGSTOP, and return when the process has stopped: it has to be scheduled for that (proc_pid_stat(5), state)."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 0.001)

@@ -14,6 +14,7 @@ import pytest
 from tests.engine import Engine
 from tests.leaks import hierarchies
 from tests.root.containers.room import wait_until
+from tests.waiting import stop
 
 HANG = 15.0  # seconds: by far more than any of these takes
 
@@ -44,7 +45,7 @@ def stuck(engine: Engine, token: str) -> Iterator[None]:
         wait_until(lambda name=name: engine.ok("logs", name) == name)
     monitor = monitor_of(engine, "deaf")
     file, freeze, thaw = freezer(token, ids["frozen"])
-    os.kill(monitor, signal.SIGSTOP)
+    stop(monitor)
     file.write_text(freeze)
     try:
         yield
@@ -114,7 +115,7 @@ def test_who_needs_the_monitor_is_told(three: Engine) -> None:
 def test_who_ends_the_container_lets_its_monitor_go_on(engine: Engine, command: str) -> None:
     engine.ok("run", "-d", "--name", "deaf", "--restart", "always", "busybox", "sleep", "1000")
     init, monitor = init_of(engine, "deaf"), monitor_of(engine, "deaf")
-    os.kill(monitor, signal.SIGSTOP)
+    stop(monitor)
     quick(engine, *command.split(), "deaf")
     assert not os.path.exists(f"/proc/{init}")
     shown = engine.ok("ps", "-a", "--filter", "name=deaf", "--format", "{{.State}}")
@@ -125,6 +126,6 @@ def test_with_rm_a_restart_lets_it_go_on_too(engine: Engine) -> None:
     """It is asked first not to remove the container at this end."""
     engine.ok("run", "-d", "--rm", "--name", "deaf", "busybox", "sleep", "1000")
     init = init_of(engine, "deaf")
-    os.kill(monitor_of(engine, "deaf"), signal.SIGSTOP)
+    stop(monitor_of(engine, "deaf"))
     quick(engine, "restart", "-t", "0", "deaf")
     assert init_of(engine, "deaf") not in (0, init)

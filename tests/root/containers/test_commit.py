@@ -11,8 +11,8 @@ from pydocker.containers.options import CommitOptions
 from pydocker.errors import Unavailable
 from pydocker.model.container import Status
 from pydocker.model.image import ImageDefaults
-from pydocker.monitor import pids
-from tests.root.containers.room import Between, Room, wait_until
+from tests.root.containers.room import Between, Room
+from tests.waiting import stop
 
 
 def test_the_container_s_settings_where_the_request_says_nothing(room: Room) -> None:
@@ -43,8 +43,7 @@ def test_one_that_cannot_be_paused_is_not_committed_in_motion(room: Room) -> Non
     """Its monitor, which freezes it, is stopped itself."""
     id = room.start("sleep", "1000")
     monitor = room.monitor(id)
-    os.kill(monitor, signal.SIGSTOP)
-    wait_until(lambda: pids.is_stopped(monitor))
+    stop(monitor)
     with pytest.raises(Unavailable, match=f"process {monitor}, is stopped"):
         room.containers.commit(id, None, CommitOptions())
     os.kill(monitor, signal.SIGCONT)

@@ -24,6 +24,7 @@ from runtime import cgroups
 from runtime.linux import inotify, mounts
 from runtime.linux.seccomp import take_descriptor
 from tests.root.containers.room import Room, fails, lives, wait_until
+from tests.waiting import stop
 
 
 def test_the_spawner_is_killed(own_room: Room) -> None:
@@ -233,7 +234,7 @@ def test_a_reused_pid_is_not_signalled(room: Room) -> None:
 def test_a_stopped_monitor_hangs_nobody_else(room: Room) -> None:
     id = room.start("sleep", "1000")
     monitor = room.monitor(id)
-    os.kill(monitor, signal.SIGSTOP)
+    stop(monitor)
     try:
         assert [one.record.id for one in room.containers.list(all=False)] == [id]
         assert room.run("echo", "x").out == b"x\n"

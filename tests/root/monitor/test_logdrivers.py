@@ -17,6 +17,7 @@ from pydocker.errors import NotSupported
 from pydocker.model.container import ContainerId, HostConfig, LogConfig, RestartPolicy
 from tests.peers.journal import Journal
 from tests.root.containers.room import Room, fails, frames, nanoseconds, wait_until
+from tests.waiting import stop
 
 BINARY = "i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %03o $i)\"; i=$((i+1)); done"
 LONG = "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo short"
@@ -197,7 +198,7 @@ def test_a_stuck_disk_does_not_hold_up_a_container_that_shall_not_be(room: Room,
                     host=logged(driver, mode="non-blocking", max_buffer_size="64k"))
     terminal = room.attach(id, stdin=True, stdout=False)
     writer = writer_of(room, id)
-    os.kill(writer, signal.SIGSTOP)
+    stop(writer)
     terminal.send(b"\n")
     terminal.until(b"through\n")  # and it is not through in vain: nothing of its output has been written yet
     os.kill(writer, signal.SIGCONT)

@@ -17,6 +17,7 @@ from tests.peers.ufw import Ufw
 from tests.root.ports.conftest import Boxes, nft, parent
 from tests.root.ports.hosts import CLIENT, ENGINE, WAN, Server, Surroundings, ask
 from tests.root.ports.test_isolation import unreachable
+from tests.waiting import stop
 
 PATIENCE = 60.0
 
@@ -255,7 +256,7 @@ def test_iptables_legacy(engine: Engine, around: Surroundings, box: Boxes, serve
     if legacy("-S", "FORWARD").returncode:
         pytest.skip("this host has no iptables-legacy")
     monitor = parent(box("--name", "web", "-p", "8080:80").serve(80))
-    os.kill(monitor, signal.SIGSTOP)
+    stop(monitor)
     for words in theirs:
         assert legacy(*words).returncode == 0
     before = legacy("-S").stdout

@@ -26,6 +26,7 @@ from tests.root.ports.hosts import (
     ask_udp,
     connect,
 )
+from tests.waiting import stop
 
 GATEWAY = "172.17.0.1"
 
@@ -274,7 +275,7 @@ def test_a_monitor_that_was_killed_half_through_its_end(engine: Engine, around: 
     before = box("--name", "first", "-p", "8080:80").serve(80)
     assert around.client.ask(ENGINE, 8080).strip() == CLIENT
     monitor = parent(before)
-    os.kill(monitor, signal.SIGSTOP)
+    stop(monitor)
     for document in engine.roots[1].glob("networks/*/endpoints.json"):
         document.write_text("[]")
     os.kill(monitor, signal.SIGKILL)
