@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pydocker.containers import mounts
 from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.status import Statuses
-from pydocker.containers.store import Store
+from pydocker.containers.store import ID, Store
 from pydocker.errors import Conflict, NotFound, PydockerError
 from pydocker.model.container import ContainerId, State, Status
 from pydocker.monitor import remains
@@ -57,12 +57,12 @@ def recover(store: Store, statuses: Statuses, volumes: Volumes) -> None:
     """
     for entry in os.scandir(store.paths.temporary):
         kind, _, id = entry.name.partition("-")
-        if kind == "container":
-            delete_left(store.paths.temporary / entry.name)
-        elif kind == "removed":
+        if kind == "removed" and ID.fullmatch(id):  # `removed-` alone, or `removed-..`, leads to all run directories
             with _told(ContainerId(id)):
                 remains.finish(store.paths.container(id), store.paths.container_run(id), store.paths.names,
                                store.paths.temporary)
+        elif entry.name.startswith(("container-", "removed-")):
+            delete_left(store.paths.temporary / entry.name)
     known = set(store.ids())
     for link in os.scandir(store.paths.names):  # a name that was taken for a container that was never made
         if link.is_symlink() and os.readlink(link.path) not in known:

@@ -23,7 +23,7 @@ from pydocker.storage import documents, locks
 RECORD = "config.json"
 _FEW = 64  # records that may be remembered in vain
 READING = "reading"  # whoever holds this lock of a container reads the layers below it
-_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 
 
@@ -37,7 +37,7 @@ class Store:
         self._most_decoded = _FEW
 
     def ids(self) -> list[ContainerId]:
-        return [ContainerId(name) for name in os.listdir(self.paths.containers) if _ID.fullmatch(name)]
+        return [ContainerId(name) for name in os.listdir(self.paths.containers) if ID.fullmatch(name)]
 
     def record(self, id: str) -> Record:
         """Raises FileNotFoundError when there is no such container (any more)."""
@@ -52,7 +52,7 @@ class Store:
 
     def resolve(self, ref: str) -> ContainerId:
         """The id that `ref` (id, name, unambiguous prefix; looked for in this order, as Docker does) stands for."""
-        if _ID.fullmatch(ref) and self.paths.container(ref).is_dir():
+        if ID.fullmatch(ref) and self.paths.container(ref).is_dir():
             return ContainerId(ref)
         with contextlib.suppress(OSError, InvalidParameter):  # what is no name (one letter, say) may be a prefix
             return self._named(names.check(ref))

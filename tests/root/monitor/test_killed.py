@@ -275,6 +275,17 @@ def test_recovery_finishes_what_a_crash_left(room: Room) -> None:
     assert room.left() == []
 
 
+@pytest.mark.parametrize("stranger", ["removed", "removed-", "removed-.", "removed-.."])
+def test_recovery_deletes_no_run_directory_for_what_is_no_containers(room: Room, stranger: str) -> None:
+    id = room.start("sleep", "100")
+    (room.paths.temporary / stranger).mkdir()
+    room.another().recover()
+    assert room.containers.get(id).state.running
+    assert room.exec(id, "echo", "well")[1].rest().endswith(b"well\n")
+    with suppress(FileNotFoundError):
+        (room.paths.temporary / stranger).rmdir()
+
+
 @pytest.mark.parametrize("policy", ["no", "always"])
 @pytest.mark.parametrize("verb", ["stop", "kill", "rm -f"])
 def test_who_ends_it_waits_until_a_dying_monitor_is_dead(room: Room, verb: str, policy: str) -> None:
