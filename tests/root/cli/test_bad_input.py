@@ -24,6 +24,7 @@ def populated(engine: Engine) -> Engine:
     engine.ok("pause", "paused")
     engine.ok("run", "--name", "dead", "busybox", "true")
     engine.ok("create", "--name", "stopped", "busybox", "true")
+    engine.ok("stop", "stopped")  # from the first command on, a container's lock stays
     engine.ok("run", "-d", "--name", "full", "-m", "64m", "busybox", "sh", "-c",
               "head -c 30m /dev/zero | tail -c 30m | sleep 1000")
     return engine
