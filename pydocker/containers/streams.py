@@ -38,14 +38,14 @@ class Streams:
         """Have the container's monitor do this. Raises what it says; Unavailable: there is none, or it is stopped."""
         halted.refuse(self._statuses.container(id), doing)
         with self.connect(id) as connection:
-            control.send(connection, request, fds)
+            control.ask(connection, request, doing, fds)
             control.expect_done(connection, doing)
 
     def ask_for(self, id: ContainerId, request: control.Request, doing: str) -> int:
         """The same, for a descriptor."""
         halted.refuse(self._statuses.container(id), doing)
         with self.connect(id) as connection:
-            control.send(connection, request)
+            control.ask(connection, request, doing)
             return control.expect_descriptor(connection, doing)
 
     def refuse(self, id: ContainerId, doing: str) -> None:

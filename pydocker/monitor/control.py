@@ -144,6 +144,14 @@ def send(to: socket.socket, message: msgspec.Struct, fds: Sequence[int] = ()) ->
     socket.send_fds(to, [msgspec.json.encode(message)], fds)
 
 
+def ask(connection: socket.socket, request: msgspec.Struct, asked: str, fds: Sequence[int] = ()) -> None:
+    """Send what has to be answered. Unavailable: the peer is gone, or has just closed with others in its queue."""
+    try:
+        send(connection, request, fds)
+    except ConnectionError as error:
+        raise Unavailable(f"{asked}: it ended without an answer") from error
+
+
 def receive(connection: socket.socket, type: type[T]) -> tuple[T | None, list[int]]:
     """One message (None: the peer is gone) and its descriptors, close-on-exec. Raises msgspec.MsgspecError."""
     try:

@@ -183,6 +183,13 @@ def test_a_monitor_that_dies_is_no_answer() -> None:
         control.expect_done(theirs, "test")
 
 
+def test_a_monitor_that_is_gone_cannot_be_asked() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    with ours, pytest.raises(Unavailable, match="test: it ended without an answer"):
+        control.ask(ours, control.View(), "test")
+
+
 def test_garbage_is_refused() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
