@@ -23,7 +23,7 @@ from pydocker.monitor.ociruntime import Runtime
 from pydocker.monitor.plan import Create
 from tests.engine import CHECKOUT, COLD, Engine
 from tests.leaks import hierarchies
-from tests.root.containers.room import wait_until
+from tests.root.containers.room import name, wait_until
 
 NONE = "resource temporarily unavailable (fork(2))"
 
@@ -53,7 +53,8 @@ def no_more(limited: Path, pid: int, more: int = 0) -> Iterator[None]:
     finally:
         (limited / "pids.max").write_text("max")
         for left in (limited / "cgroup.procs").read_text().split():
-            (home / "cgroup.procs").write_text(left)
+            with suppress(ProcessLookupError):  # it has just ended
+                (home / "cgroup.procs").write_text(left)
 
 
 def cgroup_of(hierarchy: Path, pid: int) -> Path:
@@ -63,8 +64,13 @@ def cgroup_of(hierarchy: Path, pid: int) -> Path:
     return hierarchy / found.get("pids", found.get("", "/")).lstrip("/")
 
 
-def called(engine: Engine, name: str) -> int:
-    pid, = [pid for pid in engine.processes() if Path(f"/proc/{pid}/comm").read_text() == f"{name}\n"]
+def called(engine: Engine, wanted: str) -> int:
+    """The only one of that name: who has just been forked has its parent's."""
+    def found() -> list[int]:
+        return [pid for pid in engine.processes() if name(pid) == wanted]
+
+    wait_until(lambda: len(found()) == 1)
+    pid, = found()
     return pid
 
 
