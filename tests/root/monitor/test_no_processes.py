@@ -66,12 +66,14 @@ def cgroup_of(hierarchy: Path, pid: int) -> Path:
 
 def called(engine: Engine, wanted: str) -> int:
     """The only one of that name: who has just been forked has its parent's."""
-    def found() -> list[int]:
-        return [pid for pid in engine.processes() if name(pid) == wanted]
+    found: list[int] = []
 
-    wait_until(lambda: len(found()) == 1)
-    pid, = found()
-    return pid
+    def alone() -> bool:
+        found[:] = (pid for pid in engine.processes() if name(pid) == wanted)
+        return len(found) == 1
+
+    wait_until(alone)
+    return found[0]
 
 
 def test_the_warm_process_leaves_it_to_the_caller(engine: Engine, limited: Path) -> None:
