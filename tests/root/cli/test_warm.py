@@ -20,6 +20,7 @@ import pytest
 from pydocker.cli import warm
 from tests.engine import CHECKOUT, COLD, Engine
 from tests.root.cli.terminals import Terminal
+from tests.root.containers.room import name
 
 NO_PYTHON = "/nowhere/python"
 Call = Callable[..., "subprocess.Popen[str]"]
@@ -113,7 +114,7 @@ def test_limits_and_priority_are_the_callers(call: Call, engine: Engine, tmp_pat
 
 def test_who_has_more_than_the_server_is_not_served_by_it(call: Call, engine: Engine) -> None:
     (server,) = engine.server()
-    warm = next(pid for pid in engine.processes() if Path(f"/proc/{pid}/comm").read_text() == "pydocker-warm\n")
+    warm = next(pid for pid in engine.processes() if name(pid) == "pydocker-warm")
     os.setpriority(os.PRIO_PROCESS, warm, os.getpriority(os.PRIO_PROCESS, 0) + 1)
     process = call("version")
     assert NO_PYTHON in process.communicate()[1]

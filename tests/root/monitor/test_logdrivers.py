@@ -16,7 +16,7 @@ from pydocker.containers.options import LogOptions
 from pydocker.errors import NotSupported
 from pydocker.model.container import ContainerId, HostConfig, LogConfig, RestartPolicy
 from tests.peers.journal import Journal
-from tests.root.containers.room import Room, fails, frames, nanoseconds, wait_until
+from tests.root.containers.room import Room, fails, frames, name, nanoseconds, wait_until
 from tests.waiting import stop
 
 BINARY = "i=0; while [ $i -lt 256 ]; do printf \"\\\\$(printf %03o $i)\"; i=$((i+1)); done"
@@ -182,12 +182,16 @@ def test_a_journal_that_takes_nothing_holds_the_container_up_and_nobody_else(own
 # mode=non-blocking
 
 def writer_of(room: Room, id: ContainerId) -> int:
-    """The process that writes the log: a child of the monitor's, by its name."""
-    monitor = room.monitor(id)
-    for pid in Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split():
-        if Path(f"/proc/{pid}/comm").read_text() == "pydocker-log\n":
-            return int(pid)
-    raise AssertionError("no writer")
+    """The process that writes the log: a child of the monitor's, by the name that it gives itself."""
+    children = Path("/proc/{0}/task/{0}/children".format(room.monitor(id)))
+    found: list[int] = []
+
+    def begun() -> bool:
+        found[:] = (int(pid) for pid in children.read_text().split() if name(int(pid)) == "pydocker-log")
+        return bool(found)
+
+    wait_until(begun)
+    return found[0]
 
 
 @pytest.mark.parametrize("driver", ["json-file", "local"])
