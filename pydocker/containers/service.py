@@ -247,10 +247,10 @@ class Containers:
         with vanishing(ref):
             return self._logs.read(self._id(ref), options, gone)
 
-    def attachable(self, ref: str) -> None:
-        """Unavailable: its monitor is stopped, and would take nobody."""
+    def attachable(self, ref: str, doing: str) -> None:
+        """Unavailable: its monitor is stopped, and would take nobody. `doing` says for what: "attach to"."""
         with vanishing(ref):
-            self._streams.refuse(self._id(ref), "attach to")
+            self._streams.refuse(self._id(ref), doing)
 
     def attach(self, ref: str, attachment: Attachment) -> None:
         """Hand the connection to the monitor; of a container that is not started yet, to the one that its start will

@@ -107,6 +107,8 @@ def test_who_needs_the_monitor_is_told(three: Engine) -> None:
         said = three.pydocker(*command.split(), timeout=HANG)
         assert (said.code, said.err.partition(": its ")[2]) == (
             1, f"monitor, process {monitor}, is stopped: kill -CONT {monitor} lets it go on\n")
+        verb = {"exec": "exec in", "attach": "attach to"}.get(command.split()[0], command.split()[0])
+        assert f"{verb} container " in said.err
     os.kill(monitor, signal.SIGCONT)
     assert quick(three, "exec", "deaf", "sh", "-c", "ls /late 2>&1 || true") == "ls: /late: No such file or directory"
 

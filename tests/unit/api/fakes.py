@@ -209,7 +209,7 @@ class Containers:
             select.select([gone], [], [])
             self.follower_left.set()
 
-    def attachable(self, ref: str) -> None:
+    def attachable(self, ref: str, doing: str) -> None:
         pass
 
     def attach(self, ref: str, attachment: Attachment) -> None:
