@@ -58,8 +58,6 @@ def podman_engine(make_directory: Callable[[str], Path], launcher: Path, token: 
         pytest.skip(reason)
     island = Island()
     engine = Podman(make_directory("pod"), island, f"/{token}", launcher)
-    # Its first container makes what stays: mounts, a bridge, chains of the firewall.
-    engine.by("runc").ok("run", "--rm", "busybox", "true")
     yield engine
     engine.close()
     island.close()

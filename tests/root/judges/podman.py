@@ -52,6 +52,19 @@ class Podman:
         archive = root / "busybox.tar"
         archive.write_bytes(busybox_archive())
         self.by("runc").ok("import", "--change", 'CMD ["sh"]', str(archive), "busybox")
+        # The first container makes what stays: mounts, a bridge, chains of the firewall, the parent cgroups.
+        self.by("runc").ok("run", "--rm", "busybox", "true")
+        self._inherit_cpus()
+
+    def _inherit_cpus(self) -> None:
+        """A new cgroup v1 cpuset is empty, and nobody can join it, until who made it has copied its parent's cpus and
+        memory nodes. Of two podmans that begin at once the second finds conmon's made, and may find it empty (ENOSPC).
+        With this flag (cpuset(7)) the kernel copies them when it makes the cgroup.
+        """
+        for hierarchy in leaks.hierarchies():
+            flag = Path(f"{hierarchy}{self._parent}/cgroup.clone_children")
+            if flag.exists() and flag.with_name("cpuset.cpus").exists():
+                flag.write_text("1")
 
     def by(self, runtime: str) -> Judge:
         """The command line with this runtime."""
@@ -63,20 +76,20 @@ class Podman:
         for words in (("pod", "rm", "--all", "--force", "--time", "0"), ("rm", "--all", "--force", "--time", "0")):
             subprocess.run([*self._command, *words], env=self._environment, capture_output=True, check=True)
         if not self._parent.endswith(".slice"):
-            self._remove_parents()
+            self._remove_conmons()
 
-    def _remove_parents(self) -> None:
-        """The parent cgroup and that of conmon: podman makes them when it needs them, and leaves them or does not."""
+    def _remove_conmons(self) -> None:
+        """The cgroup of conmon: podman makes it when it needs it, and leaves it or does not."""
         until = time.monotonic() + 30
         for hierarchy in leaks.hierarchies():
-            for directory in (Path(f"{hierarchy}{self._parent}/conmon"), Path(f"{hierarchy}{self._parent}")):
-                while directory.is_dir() and not any(one.is_dir() for one in directory.iterdir()):
-                    try:
-                        directory.rmdir()
-                    except OSError:  # conmon is about to end
-                        if time.monotonic() > until:
-                            raise
-                        time.sleep(0.05)
+            directory = Path(f"{hierarchy}{self._parent}/conmon")
+            while directory.is_dir():
+                try:
+                    directory.rmdir()
+                except OSError:  # conmon is about to end
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.05)
 
     def close(self) -> None:
         self.clear()
