@@ -17,12 +17,15 @@ from runtime.stage import Inside, Outside, Placed
 from runtime.step import Step
 
 
-def oom_score(process: Process) -> tuple[SetOomScore, ...]:
-    return () if process.oom_score_adj is None else (SetOomScore(process.oom_score_adj),)
+def oom_score(process: Process, path: str) -> tuple[SetOomScore, ...]:
+    if process.oom_score_adj is None:
+        return ()
+    return (SetOomScore(process.oom_score_adj, member=f"{path}.oomScoreAdj"),)
 
 
-def limits(process: Process) -> tuple[SetLimit, ...]:
-    return tuple(SetLimit(limit.type, limit.soft, limit.hard) for limit in process.rlimits)
+def limits(process: Process, path: str) -> tuple[SetLimit, ...]:
+    return tuple(SetLimit(limit.type, limit.soft, limit.hard, member=f"{path}.rlimits[{number}]")
+                 for number, limit in enumerate(process.rlimits))
 
 
 def umask(process: Process) -> int:
@@ -98,11 +101,11 @@ def confine(process: Process, personality: LinuxPersonality | None, machine: Mac
         yield SetPersonality(personality.domain)
 
 
-def priorities(process: Process) -> Iterator[Step[Outside]]:
+def priorities(process: Process, path: str) -> Iterator[Step[Outside]]:
     if process.scheduler or process.io_priority:
         from runtime.process.scheduling import priorities as steps
 
-        yield from steps(process)
+        yield from steps(process, path)
 
 
 def key_labels(process: Process, keyring: bool) -> Iterator[Step[Inside]]:

@@ -120,7 +120,9 @@ def create(wanted: Wanted, console: int = -1) -> Record:
         spec, container, decision = decided(wanted)
     assert spec.process is not None and spec.linux is not None
     if not os.path.isdir(container.rootfs):
-        raise StepFailed(f"invalid rootfs: stat {container.rootfs}: no such file or directory")
+        there = os.path.exists(container.rootfs)
+        raise StepFailed(f"invalid rootfs: stat {container.rootfs}: "
+                         f"{'not a directory' if there else 'no such file or directory'}")
     if log.debugging():
         for step in decision.steps:
             log.debug(f"plan: {type(step).__name__}: {step.describe()}")

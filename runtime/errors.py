@@ -4,6 +4,7 @@
     ├── InvalidSpec          config.json is wrong; the message holds the JSON path
     ├── InvalidArgument      the command line is wrong
     │   └── Usage            so much that it was not begun: an unknown flag, too few words
+    │       └── UnknownCommand   exit code 3
     ├── NoSuchContainer      the id is not known under this --root
     ├── ContainerExists      the id is taken
     ├── WrongState           the container is not in a state in which this can be done
@@ -29,6 +30,10 @@ class InvalidArgument(Fault):
 
 class Usage(InvalidArgument):
     """The words are not of the verb's form; where exec's other failures have a code of their own, this one has not."""
+
+
+class UnknownCommand(Usage):
+    """A verb that is none; the exit code 3 is runc's, by which scripts find out what it can do."""
 
 
 class NoSuchContainer(Fault):

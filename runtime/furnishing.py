@@ -7,6 +7,7 @@ from runtime.process.session import OwnOutputs
 from runtime.rootfs.devices import DEFAULT_DEVICES, DEFAULT_LINKS, BindConsole, DeviceNode, Link
 from runtime.rootfs.root import PivotRoot
 from runtime.spec import Linux, NamespaceType, Process, Spec
+from runtime.spec.linux import LinuxDevice
 from runtime.stage import Inside
 from runtime.step import Step
 
@@ -18,12 +19,17 @@ def devices(spec: Spec) -> Iterator[Step[Inside]]:
            for mount in spec.mounts):
         return
     own = {device.path for device in spec.linux.devices}
-    for device in (*(one for one in DEFAULT_DEVICES if one.path not in own), *spec.linux.devices):
-        mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
-        yield DeviceNode(device.path, device.type, device.major, device.minor, mode, device.uid or 0, device.gid or 0)
+    yield from (node(device) for device in DEFAULT_DEVICES if device.path not in own)
+    yield from (node(device, f"$.linux.devices[{number}]") for number, device in enumerate(spec.linux.devices))
     for path, to in DEFAULT_LINKS:
         if path not in own:
             yield Link(path, to)
+
+
+def node(device: LinuxDevice, member: str = "") -> DeviceNode:
+    mode = 0o666 if device.file_mode is None else device.file_mode & 0o7777
+    return DeviceNode(device.path, device.type, device.major, device.minor, mode, device.uid or 0, device.gid or 0,
+                      member=member)
 
 
 def terminal(process: Process, *, console: bool = True, mapped: bool = False) -> Iterator[Step[Inside]]:

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from runtime.errors import Fault
 from runtime.process.entrance import report
+from runtime.spec.codec import one_line
 from runtime.stage import Inside
 from runtime.step import Step
 from runtime.sync import Disconnected
@@ -34,7 +35,7 @@ def apply(steps: tuple[Step[Inside], ...], at: Inside) -> None:
         except Disconnected:
             os._exit(1)  # the process outside was killed: what it began must not live on
         except Fault as error:
-            fail(at, type(error).__name__, str(error))
+            fail(at, type(error).__name__, step.located(str(error)))
         except OSError as error:
             fail(at, "StepFailed", told(step, error), error.errno)
         except Exception as error:
@@ -47,11 +48,12 @@ def told(step: Step[Inside], error: OSError) -> str:
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     subject = f"{described}: {name}" if name and name not in described else described
     code = errno.errorcode.get(error.errno or 0, str(error.errno))
-    return f"{subject}: {str(error.strerror).lower()} ({step.manual.split(',')[0]}, {code})"
+    return step.located(f"{subject}: {str(error.strerror).lower()} ({step.manual.split(',')[0]}, {code})")
 
 
 def fail(at: Inside, kind: str, text: str, number: int | None = None) -> NoReturn:
     """Tell whoever listens, and end."""
+    text = one_line(text)
     if not at.started:
         report(at.channel, kind, text)
     if at.answer >= 0:  # somebody does: `start` (as long as execve has not closed it)

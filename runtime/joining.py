@@ -46,7 +46,7 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     first, last = affinities(process)
     inside = (
         UseRoot(),
-        *limits(process),
+        *limits(process, "$"),
         *key_labels(process, bool(keyring)),
         *([SessionKeyring(keyring)] if keyring else []),
         NewSession(),
@@ -62,6 +62,6 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     )
     there = divided(inside, mapped=mapped, uids=uids)
     outside = (*filtering.before, Join(pid, start_time, kinds), *there.outside,
-               *oom_score(process), *first, MoveIntoCgroup(cgroup, beside=pid), *last,
-               *priorities(process), *filtering.outside)
+               *oom_score(process, "$"), *first, MoveIntoCgroup(cgroup, beside=pid), *last,
+               *priorities(process, "$"), *filtering.outside)
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))

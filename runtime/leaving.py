@@ -63,19 +63,19 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
     base = len(steps)
     for number, step in enumerate(steps):
         if isinstance(step, BindMount) and (mapped or spreading or step.idmap):
-            found.leaving += [OpenSource(number, step, kinds), *mapping(number, step)]
-            found.inside.append(AttachSource(number, step))
+            found.leaving += [OpenSource(number, step, kinds, member=step.member), *mapping(number, step)]
+            found.inside.append(AttachSource(number, step, member=step.member))
         elif isinstance(step, BindRoot) and (mapped or spreading):
             found.leaving.append(OpenRoot(number, step, kinds))
             found.inside.append(AttachRoot(number, step))
         elif not mapped:
             found.inside.append(step)
         elif isinstance(step, SetLimit):
-            found.outside.append(SetLimitOf(step.name, step.soft, step.hard))
+            found.outside.append(SetLimitOf(step.name, step.soft, step.hard, member=step.member))
         elif isinstance(step, OwnOutputs):
             found.leaving += owned(step, uids)
         elif isinstance(step, DeviceNode) and step.type != "p":
-            found.inside.append(AttachDevice(base + len(nodes), step.path))
+            found.inside.append(AttachDevice(base + len(nodes), step.path, member=step.member))
             nodes.append(of_the_host(step, uids, gids))
         else:
             found.inside.append(step)
@@ -94,8 +94,8 @@ def mapping(number: int, bind: BindMount) -> list[Step[Inside]]:
     if bind.idmap is None:
         return []
     if not bind.idmap.uids:
-        return [MapIdsLikeContainer(number, bind, bind.idmap.recursive)]
-    return [MapIds(number, bind, bind.idmap.uids, bind.idmap.gids, bind.idmap.recursive)]
+        return [MapIdsLikeContainer(number, bind, bind.idmap.recursive, member=bind.member)]
+    return [MapIds(number, bind, bind.idmap.uids, bind.idmap.gids, bind.idmap.recursive, member=bind.member)]
 
 
 def owned(step: OwnOutputs, uids: idmaps.Map) -> list[Step[Inside]]:

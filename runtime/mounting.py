@@ -1,7 +1,7 @@
 """config.json's mounts as steps, in their order. Pure: a part of the plan."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -35,17 +35,19 @@ def all_mounts(spec: Spec, bundle: str, cgroup: cgroups.Cgroup, layout: cgroups.
         if not options.remount:
             check_place(number, mount, path)
         idmap = idmapping(spec, mount, options, f"$.mounts[{number}]", is_bind=is_bind)
+        steps: Iterable[Step[Inside]]
         if options.remount:
-            yield from remount(path, options)
+            steps = remount(path, options)
         elif mount.type in ("cgroup", "cgroup2"):
             if not begun:
                 yield NewCgroupNamespace()
                 begun = True
-            yield from cgroup_filesystem(path, options, cgroup, layout, namespaced=namespaced, shared=shared)
+            steps = cgroup_filesystem(path, options, cgroup, layout, namespaced=namespaced, shared=shared)
         elif is_bind:
-            yield bind(number, mount, path, options, bundle, idmap)
+            steps = (bind(number, mount, path, options, bundle, idmap),)
         else:
-            yield from filesystem(number, mount, path, labelled(options, mount.type, spec.linux.mount_label))
+            steps = filesystem(number, mount, path, labelled(options, mount.type, spec.linux.mount_label))
+        yield from (msgspec.structs.replace(step, member=f"$.mounts[{number}]") for step in steps)
     if not begun:
         yield NewCgroupNamespace()
 

@@ -102,12 +102,12 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         oci_version=OCI_VERSION, id=container.id, pid=0, status=Status.CREATING, bundle=container.bundle,
         rootfs=container.rootfs, annotations=spec.annotations))
     inside = (
-        *limits(spec.process),
+        *limits(spec.process, "$.process"),
         *key_labels(spec.process, container.keyring),
         *([SessionKeyring(f"_ses.{container.id}")] if container.keyring else []),
         NewSession(),
         *network(spec.linux),
-        *(Sysctl(key, value) for key, value in spec.linux.sysctl.items()),
+        *(Sysctl(key, value, member=f"$.linux.sysctl[{key!r}]") for key, value in spec.linux.sysctl.items()),
         *root_filesystem(spec, container, cgroup, machine, hooks.mounted),
         *([Hostname(spec.hostname)] if spec.hostname else []),
         *([Domainname(spec.domainname)] if spec.domainname else []),
@@ -121,7 +121,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         Execute(spec.process.args, (*spec.process.env, *sockets(container.listening)), container.preserved),
     )
     there = possible(inside, spec.linux, container.shelf)
-    priority = tuple(priorities(spec.process))
+    priority = tuple(priorities(spec.process, "$.process"))
     once = at_once(spec.linux, there)
     # Not if systemd does it, or if it has to be there before something is set from outside.
     itself = once and not cgroup.scope and not priority
@@ -131,7 +131,7 @@ def plan(spec: Spec, container: Container, machine: Machine) -> Plan:
         *user_namespace(spec.linux),
         enter(spec.linux, cgroup.second.directory if itself and cgroup.second else "", once=once),
         *there.outside,
-        *oom_score(spec.process),
+        *oom_score(spec.process, "$.process"),
         *cgroup.around(container.id, spec.linux.resources, spec.annotations),
         *cgroup.given_to(owner(spec)),
         *([] if itself else [MoveIntoCgroup(cgroup)]),
@@ -173,7 +173,7 @@ def root_filesystem(spec: Spec, container: Container, cgroup: cgroups.Cgroup, ma
     yield from devices(spec)
     yield from hooks
     yield from terminal(spec.process, mapped=spec.linux.has(NamespaceType.USER))
-    yield MakeDirectory(spec.process.cwd)
+    yield MakeDirectory(spec.process.cwd, member="$.process.cwd")
     # Read-only only now: mount points and devices had to be made in them.
     yield from (step for step in mounting if isinstance(step, SetAttributes))
     yield from (ReadonlyPath(path) for path in spec.linux.readonly_paths)

@@ -26,13 +26,15 @@ import msgspec
 Stage = TypeVar("Stage")
 
 
-class Step(msgspec.Struct, Generic[Stage], frozen=True):
+class Step(msgspec.Struct, Generic[Stage], frozen=True, kw_only=True):
     """One change of the kernel's or the disk's state. Subclasses define all of this (`undo` where there is one)."""
 
     why: ClassVar[str]
     manual: ClassVar[str]
     returns: ClassVar[bool] = True
     """False where the process is another program afterwards: then this is the last step."""
+    member: str = ""
+    """The JSON path of what asks for the step, where only the kernel can judge the value."""
 
     def describe(self) -> str:
         """What this step does, in one line, with its own values."""
@@ -52,6 +54,10 @@ class Step(msgspec.Struct, Generic[Stage], frozen=True):
 
     def undo(self, at: Stage) -> None:
         """Take it back. The default is right for what ends by itself with the process or its namespaces."""
+
+    def located(self, words: str) -> str:
+        """What is said of a failure, and who asked for this step."""
+        return f"{words} - at `{self.member}`" if self.member else words
 
 
 class Doing(Protocol):

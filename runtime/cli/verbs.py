@@ -11,12 +11,13 @@ from runtime.cli import complain
 from runtime.cli.arguments import NO, Call, Flag, Flags, Parsed, absolute, help_text, parse
 from runtime.cli.flags import CREATE, EXEC, GLOBAL, HELP, RUN, UPDATE
 from runtime.cli.wording import named, unread
-from runtime.errors import Fault, InvalidArgument, Usage
+from runtime.errors import Fault, InvalidArgument, UnknownCommand, Usage
 from runtime.spec.codec import one_line
 
 VERSION = "0.1.0"
 PROGRAM = "pydocker-runtime"
 FAILURE = 255  # of exec, as 1 could be the program's own
+UNKNOWN = 3  # of a verb that is none
 
 
 class Verb(msgspec.Struct, frozen=True):
@@ -69,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
     name = ""
     try:
         before = parse(argv, GLOBAL)
-        log.to(before.text("log"), before.text("log-format"), debugging=before.on("debug"))
+        open_log(before)
         log.debug(f"{PROGRAM} {' '.join(before.words)}")
         refuse(before)
         name = before.words[0] if before.words else ""
@@ -89,7 +90,22 @@ def run(argv: Sequence[str]) -> int:
             log.debug("".join(traceback.format_exception(error)))
         text = one_line(str(error) if isinstance(error, Fault) else named(error))
         log.error(text)
-        return complain(text, FAILURE if name == "exec" and not isinstance(error, Usage) else 1)
+        return complain(text, code(error, name))
+
+
+def open_log(given: Parsed) -> None:
+    """Raises InvalidArgument."""
+    try:
+        log.to(given.text("log"), given.text("log-format"), debugging=given.on("debug"))
+    except OSError as error:
+        raise InvalidArgument(f"--log {given.text('log')}: {str(error.strerror).lower()} (open(2))") from error
+
+
+def code(error: Exception, verb: str) -> int:
+    """The exit code of a failure."""
+    if isinstance(error, UnknownCommand):
+        return UNKNOWN
+    return FAILURE if verb == "exec" and not isinstance(error, Usage) else 1
 
 
 def refuse(given: Parsed) -> None:
@@ -106,19 +122,26 @@ def verb(before: Parsed) -> int:
         raise InvalidArgument(f"{name} is not supported by this runtime")
     known = VERBS.get(name)
     if known is None:
-        raise InvalidArgument(f"unknown command {name!r}, see {PROGRAM} --help")
+        raise UnknownCommand(f"unknown command {name!r}, see {PROGRAM} --help")
     given = parse(words, known.flags, mixed=name not in ("exec", "ps"))
     if given.on("help"):
         print(help_text(f"{PROGRAM} {name} [OPTIONS] {known.arguments}".rstrip(), known.summary, [], known.flags))
         return 0
-    wanted = known.arguments.replace("[", "").split()
-    if len(given.words) < known.least or (not known.arguments.endswith("...]") and len(given.words) > len(wanted)):
-        many = "a minimum of" if len(wanted) > known.least else "exactly"
-        raise Usage(f'"{name}" requires {many} {known.least} argument(s): {known.arguments or "none"}')
+    check_count(name, known, len(given.words))
     module, _, function = known.function.partition(".")
     called: Callable[[Call], int] = getattr(import_module(f"runtime.cli.{module}"), function)
     return called(Call(os.path.abspath(before.text("root") or "/run/pydocker/runtime"), given,
                        before.on("systemd-cgroup")))
+
+
+def check_count(name: str, verb: Verb, given: int) -> None:
+    """Raises Usage, in runc's words, if the words after the flags are too few or too many."""
+    most = given if verb.arguments.endswith("...]") else len(verb.arguments.split())
+    if verb.least <= given <= most:
+        return
+    many = "exactly" if verb.least == most else "a minimum of" if given < verb.least else "a maximum of"
+    number = verb.least if given < verb.least else most
+    raise Usage(f'"{name}" requires {many} {number} argument(s): {verb.arguments or "none"}')
 
 
 def trace_file(argv: Sequence[str]) -> str:

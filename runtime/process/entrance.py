@@ -33,8 +33,9 @@ from runtime.errors import Fault, StepFailed
 from runtime.linux import clone, null, prctl
 from runtime.linux import namespaces as n
 from runtime.linux.descriptors import close_all_but
-from runtime.linux.namespaces import KINDS, become_its_root, join, open_namespace, set_clocks
+from runtime.linux.namespaces import KINDS, become_its_root, join, set_clocks
 from runtime.process.guard import forbid_imports
+from runtime.process.joined import Joined
 from runtime.stage import Inside, Outside
 from runtime.state import start_time
 from runtime.step import Step
@@ -52,13 +53,13 @@ class Enter(Step[Outside], frozen=True):
         "namespace begins with the next child, hence two forks; the second one is the container's pid 1")
     manual: ClassVar[str] = "unshare(2), setns(2), namespaces(7), pid_namespaces(7)"
     new: tuple[str, ...]
-    joined: tuple[tuple[str, str], ...] = ()
+    joined: tuple[Joined, ...] = ()
     user: bool = False  # whether a user namespace was made or opened before, to be entered first
     offsets: tuple[tuple[str, int, int], ...] = ()  # of the clocks of a new time namespace: name, seconds, nanoseconds
 
     def describe(self) -> str:
         joined = ", ".join([*(["the user namespace"] if self.user else []),
-                            *(f"the {kind} namespace {path}" for kind, path in self.joined)])
+                            *(f"the {one.kind} namespace {one.path}" for one in self.joined)])
         new = f"new namespaces: {', '.join(self.new)}" if self.new else ""
         clocks = ", ".join(f"{clock} {seconds:+} s {nanoseconds} ns" for clock, seconds, nanoseconds in self.offsets)
         found = " and ".join(filter(None, (joined, new))) or "no other namespaces"
@@ -66,7 +67,7 @@ class Enter(Step[Outside], frozen=True):
 
     def shell(self) -> str:
         enter = [*(["--user=/proc/self/fd/8"] if self.user else []),
-                 *(f"--{KINDS[kind][1].replace('mnt', 'mount')}={quote(path)}" for kind, path in self.joined)]
+                 *(f"--{KINDS[one.kind][1].replace('mnt', 'mount')}={quote(one.path)}" for one in self.joined)]
         unshare = " ".join(["unshare", *(KINDS[kind][2] for kind in self.new if kind != "cgroup"),
                             *(f"--{quote(clock)} {seconds}" for clock, seconds, _ in self.offsets),
                             *(["--fork"] if {"pid", "time"} & {*self.new} else []), "--propagation unchanged"])
@@ -88,18 +89,18 @@ class Enter(Step[Outside], frozen=True):
 
         The `leaving` steps may go into a copy of this mount namespace: names of mount namespaces are not copied.
         """
-        joined = [(kind, open_namespace(kind, path)) for kind, path in self.joined]
+        joined = [(one, one.opened()) for one in self.joined]
         return lambda: self.enter(user, joined)
 
-    def enter(self, user: int, joined: list[tuple[str, int]]) -> None:
+    def enter(self, user: int, joined: list[tuple[Joined, int]]) -> None:
         """What is joined comes before what is new, and the user namespace between.
 
         The host's root may join anybody's namespaces; the mapped root only those that its user namespace owns. What is
         new belongs to the user namespace that the process is in.
         """
         clocks = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC) if self.offsets else -1
-        for kind, descriptor in joined:
-            join(descriptor, KINDS[kind][0], kind)
+        for one, descriptor in joined:
+            one.enter(descriptor)
         if self.user:
             join(user, n.CLONE_NEWUSER, "user")
             become_its_root()

@@ -51,7 +51,8 @@ class SetLimit(Limit[Inside], frozen=True):
 
 
 def python(value: int) -> int:
-    return resource.RLIM_INFINITY if value == INFINITY else value
+    """Python takes the kernel's unsigned 64 bits as signed ones: its "no limit" is -1."""
+    return value - 2**64 if value >= 2**63 else value
 
 
 def worded(value: int) -> str:
@@ -80,7 +81,8 @@ class SetOomScore(Step[Outside], frozen=True):
                 write(path, str(self.value).encode())
         except OSError as error:
             at.hear()
-            raise StepFailed(f"{self.describe()}: {str(error.strerror).lower()} (write(2) to {path})") from error
+            raise StepFailed(self.located(f"{self.describe()}: {str(error.strerror).lower()} (write(2) to {path})")
+                             ) from error
 
 
 class SetUmask(Step[Inside], frozen=True):

@@ -128,8 +128,8 @@ def failing(step: Step[Outside], at: Outside) -> Iterator[None]:
     except OSError as error:
         at.hear()
         code = errno.errorcode.get(error.errno or 0, str(error.errno))
-        raise StepFailed(f"{step.describe()}: {str(error.strerror).lower()} ({step.manual.split(',')[0]}, {code})"
-                         ) from error
+        raise StepFailed(step.located(f"{step.describe()}: {str(error.strerror).lower()} "
+                                      f"({step.manual.split(',')[0]}, {code})")) from error
 
 
 def listed(cpus: tuple[int, ...]) -> str:
@@ -151,12 +151,12 @@ def processors(words: str) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
-def priorities(process: Process) -> Iterator[Step[Outside]]:
+def priorities(process: Process, path: str) -> Iterator[Step[Outside]]:
     """The steps, in order."""
     if process.scheduler is not None:
-        yield SetScheduler(process.scheduler)
+        yield SetScheduler(process.scheduler, member=f"{path}.scheduler")
     if process.io_priority is not None:
-        yield SetIOPriority(process.io_priority.class_, process.io_priority.priority)
+        yield SetIOPriority(process.io_priority.class_, process.io_priority.priority, member=f"{path}.ioPriority")
 
 
 def affinity(words: str) -> tuple[SetAffinity, ...]:

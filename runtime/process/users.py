@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from runtime.errors import StepFailed
 from runtime.linux import idmaps
-from runtime.linux.namespaces import open_namespace
+from runtime.process.joined import Joined
 from runtime.process.limits import LIMITS, Limit, python
 from runtime.stage import Outside
 from runtime.step import Step
@@ -58,7 +58,7 @@ class OpenUserNamespace(Step[Outside], frozen=True):
         return f"exec 8<{quote(self.path)}"
 
     def apply(self, at: Outside) -> None:
-        at.user_namespace = open_namespace("user", self.path)
+        at.user_namespace = Joined("user", self.path, self.member).opened()
 
     def undo(self, at: Outside) -> None:
         at.leave_user_namespace()
@@ -75,5 +75,5 @@ class SetLimitOf(Limit[Outside], frozen=True):
             resource.prlimit(at.pid, LIMITS[self.name], (python(self.soft), python(self.hard)))
         except (OSError, ValueError) as error:  # Python's ValueError is for EPERM and EINVAL
             at.hear()
-            raise StepFailed(f"{self.describe()}: operation not permitted, as the hard limit is lower and "
-                             "CAP_SYS_RESOURCE is missing (prlimit(2), EPERM)") from error
+            raise StepFailed(self.located(f"{self.describe()}: operation not permitted, as the hard limit is lower and "
+                                          "CAP_SYS_RESOURCE is missing (prlimit(2), EPERM)")) from error

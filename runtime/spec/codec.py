@@ -10,6 +10,8 @@ from runtime.spec.values import without_nulls
 
 T = TypeVar("T")
 
+LONGEST = 4096  # characters of a message
+
 # msgspec learns a type at its first use, for a millisecond: here, so that processes forked from a warm one have it.
 _LEARNT = msgspec.json.Decoder(Spec)
 
@@ -39,7 +41,11 @@ def lowered(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The message with control characters as Python writes them: in it may be any member's name, and any string."""
+    """The message with control characters as Python writes them: in it may be any member's name, and any string.
+
+    What is too long to be read (arguments that execve would not take, say) loses its middle.
+    """
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST // 2]} [...] {text[-LONGEST // 2:]}"
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 

@@ -68,3 +68,67 @@ def test_wrong_types_everywhere(runtime: Runtime) -> None:
         assert code == 1 and said.count("\n") == 1 and "Traceback" not in said, (said, document)
         assert "`$" in said or "$." in said or "nowhere" in said, (said, document)
     assert sum("`$" in said for _, said in answers) > len(answers) * 0.8
+
+
+def judged_by_the_kernel(runtime: Runtime) -> dict[str, dict[str, Any]]:
+    """What no look at the document can find wrong: where it is, and what to change in config.json."""
+    document = json.loads((runtime.bundle / "config.json").read_text())
+    mounts, namespaces = document["mounts"], document["linux"]["namespaces"]
+    (here,) = [number for number, one in enumerate(namespaces) if one["type"] == "network"]
+
+    def mount(**fields: Any) -> dict[str, Any]:
+        return {"mounts": [*mounts, {"destination": "/tmp", **fields}]}  # noqa: S108
+
+    def network(path: str) -> dict[str, Any]:
+        return {"linux__namespaces": [{**one, "path": path} if one["type"] == "network" else one for one in namespaces]}
+
+    at, named = f"$.mounts[{len(mounts)}]", f"$.linux.namespaces[{here}].path"
+    (runtime.rootfs / "file").touch()
+    return {
+        f"size=x: tmpfs: bad value for 'size' {at}": mount(type="tmpfs", options=["size=x"]),
+        f"no such device {at}": mount(type="nosuch"),
+        f"bind /nosuch to /tmp: no such file or directory {at}": mount(type="bind", source="/nosuch"),
+        f"cannot be mounted because it is inside /proc {at}": {
+            "mounts": [*mounts, {"destination": "/link/x", "type": "tmpfs"}]},
+        f"network namespace /nosuch: no such file or directory {named}": network("/nosuch"),
+        f"network namespace /etc: not a namespace {named}": network("/etc"),
+        f"this is a uts namespace {named}": network("/proc/self/ns/uts"),
+        "invalid argument $.linux.sysctl['net.ipv4.ip_forward']": {"linux__sysctl": {"net.ipv4.ip_forward": "x"}},
+        "no such file or directory $.linux.sysctl['net.nosuch']": {"linux__sysctl": {"net.nosuch": "1"}},
+        "schedule by SCHED_ISO: invalid argument $.process.scheduler": {"process__scheduler": {"policy": "SCHED_ISO"}},
+        "is there already $.linux.devices[0]": {
+            "linux__devices": [{"path": "/file", "type": "c", "major": 1, "minor": 3}]},
+        "not a directory $.process.cwd": {"process__cwd": "/file"},
+        "operation not permitted $.process.rlimits[1]": {"process__rlimits": [
+            {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+            {"type": "RLIMIT_NOFILE", "soft": 2**63, "hard": 2**63}]},
+    }
+
+
+def test_what_only_the_kernel_judges_is_told_with_its_place(runtime: Runtime) -> None:
+    (runtime.rootfs / "link").symlink_to("proc")
+    runtime.configure("true")
+    for words, change in judged_by_the_kernel(runtime).items():
+        runtime.configure("true")
+        runtime.change(**change)
+        done = runtime("run", "--bundle", str(runtime.bundle), "c")
+        said, _, at = words.rpartition(" ")
+        assert done.returncode == 1 and done.stderr.endswith(f" - at `{at}`\n"), (words, done.stderr)
+        assert done.stderr.count("\n") == 1 and said in done.stderr, (words, done.stderr)
+
+
+def test_a_joined_user_namespace_too(runtime: Runtime) -> None:
+    runtime.configure("true")
+    kinds = ("mount", "pid", "network", "uts", "ipc", "cgroup")
+    runtime.change(linux__namespaces=[*({"type": kind} for kind in kinds), {"type": "user", "path": "/etc"}])
+    done = runtime("run", "--bundle", str(runtime.bundle), "c")
+    assert done.returncode == 1
+    assert done.stderr.endswith("user namespace /etc: not a namespace (setns(2)) - at `$.linux.namespaces[6].path`\n")
+
+
+def test_what_is_refused_when_it_is_started_is_one_line_that_can_be_read(runtime: Runtime) -> None:
+    """execve(2) takes no argument above 128 KiB, and says so as the very last thing."""
+    done = runtime.run("true", "two\nlines" + "x" * 200_000)
+    assert done.returncode == 126 and done.stderr.count("\n") == 1 and len(done.stderr) < 5000
+    assert done.stderr.startswith("execute true")
+    assert done.stderr.endswith(": argument list too long (execve(2), E2BIG)\n")

@@ -29,7 +29,6 @@ class Case:
     code: int = 1
     differ: tuple[str, str] = ("", "")
     change: dict[str, Any] = field(default_factory=dict)
-    runc_code: int | None = None
 
 
 def process(**fields: Any) -> dict[str, Any]:
@@ -71,7 +70,9 @@ NOTHING = (
     Case("features x", '"features" requires exactly 0 argument(s)'),
     Case("exec c", "process args cannot be empty", 255, ("", "runc looks for the container first")),
     Case("list --format yaml", "", differ=("invalid format option", "ours names the flag and what it takes")),
-    Case("bogus", "bogus", runc_code=3),
+    Case("bogus", "bogus", 3),
+    Case("help bogus", "bogus", 3),
+    Case("kill a KILL c", '"kill" requires a maximum of 2 argument(s)'),
     Case("--bogus state c", "flag provided but not defined: -"),
     Case("state --bogus c", "flag provided but not defined: -"),
     Case("create --bundle", "flag needs an argument: -"),
@@ -82,6 +83,7 @@ NOTHING = (
     Case("create --bundle BUNDLE c", "cannot allocate tty if", change=process(terminal=True)),
     Case("create --bundle BUNDLE c", "", change={"root": {"path": "missing"}}, differ=("invalid rootfs", "")),
     Case("create --bundle BUNDLE c", "no such file or directory", change={"root": {"path": "missing"}}),
+    Case("create --bundle BUNDLE c", "not a directory", change={"root": {"path": "/etc/passwd"}}),
     Case("create --bundle BUNDLE c", 'exec: "nosuch": executable file not found in $PATH',
          change=process(args=["nosuch"])),
     Case("create --bundle BUNDLE c", "stat /no/such: no such file or directory", change=process(args=["/no/such"])),
@@ -227,15 +229,14 @@ class Judge:
         done = self(*words)
         (self.runtime.bundle / "config.json").write_text(self.plain)
         expected = case.differ[0] if self.name == RUNC and any(case.differ) else case.words
-        code = case.runc_code if self.name == RUNC and case.runc_code is not None else case.code
         if self.name == RUNC and case.differ[1].startswith("runc"):
             if case.command.startswith("create"):
                 self("delete", "--force", "c")
             return ""
-        faults = [f"exit code {done.returncode}, not {code}"] if done.returncode != code else []
+        faults = [f"exit code {done.returncode}, not {case.code}"] if done.returncode != case.code else []
         if expected not in done.stderr:
             faults.append(f"{expected!r} is not on standard error")
-        if code and self.name == OURS and case.command != "exec c test":
+        if case.code and self.name == OURS and case.command != "exec c test":
             if not case.command.startswith("--") and (expected not in self.told() or not self.told()):
                 faults.append(f"{expected!r} is not in the log: {self.told()!r}")
             if done.stderr.count("\n") != 1:

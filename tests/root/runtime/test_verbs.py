@@ -265,7 +265,8 @@ def test_a_log_or_a_root_that_cannot_be(runtime: Runtime, tmp_path: Path) -> Non
     """Said, and nothing is done: neither is the log silently dropped, nor is a root that is a file an empty one."""
     runtime.configure("true")
     done = runtime("--log", str(tmp_path / "no" / "log"), "run", "--bundle", str(runtime.bundle), "c")
-    assert (done.returncode, done.stderr) == (1, f"pydocker-runtime: {tmp_path}/no/log: no such file or directory\n")
+    assert (done.returncode, done.stderr) == (
+        1, f"pydocker-runtime: --log {tmp_path}/no/log: no such file or directory (open(2))\n")
     (tmp_path / "file").touch()
     done = runtime("--root", str(tmp_path / "file"), "list")
     assert (done.returncode, done.stderr) == (1, f"pydocker-runtime: {tmp_path}/file: not a directory\n")

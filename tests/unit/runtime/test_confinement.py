@@ -116,7 +116,7 @@ def test_what_confines_comes_in_order() -> None:
                       io_priority=LinuxIOPriority(class_="IOPRIO_CLASS_BE", priority=7))
     found = [*confine(process, LinuxPersonality(domain="LINUX"), replace(MACHINE, apparmor=True, selinux=True))]
     assert [*map(type, found)] == [AppArmorProfile, SELinuxLabel, SetPersonality]
-    assert [*map(type, priorities(process))] == [SetScheduler, SetIOPriority]
+    assert [*map(type, priorities(process, "$"))] == [SetScheduler, SetIOPriority]
     assert not [*confine(replace(PROCESS, apparmor_profile="unconfined"), None, MACHINE)]
 
 

@@ -11,6 +11,7 @@ from runtime.joining import exec_plan
 from runtime.linux import idmaps
 from runtime.plan import Plan, plan
 from runtime.process.entrance import Enter, EnterCgroup
+from runtime.process.joined import Joined
 from runtime.process.limits import SetLimit
 from runtime.process.program import OpenFifo
 from runtime.process.session import OwnOutputs
@@ -77,16 +78,17 @@ def test_a_joined_one_is_opened_before_the_others_are_joined() -> None:
                                        LinuxNamespace(type=NamespaceType.NETWORK, path="/n"),
                                        LinuxNamespace(type=NamespaceType.USER, path="/u")))
     found = planned(replace(SPEC, linux=linux, hostname=""))
-    assert every(OpenUserNamespace, found) == [OpenUserNamespace("/u")]
-    assert every(Enter, found) == [Enter(new=("mount",), joined=(("network", "/n"),), user=True)]
+    assert every(OpenUserNamespace, found) == [OpenUserNamespace("/u", member="$.linux.namespaces[2].path")]
+    joined = (Joined("network", "/n", "$.linux.namespaces[1].path"),)
+    assert every(Enter, found) == [Enter(new=("mount",), joined=joined, user=True)]
 
 
 def test_what_a_mapped_root_cannot_do_is_done_elsewhere() -> None:
     found = mapped(rlimits=(POSIXRlimit(type="RLIMIT_CORE", soft=1, hard=2),), user=User(uid=1000, gid=1))
     assert not every(BindRoot, found) and not every(BindMount, found) and not every(SetLimit, found)
-    assert every(SetLimitOf, found) == [SetLimitOf("RLIMIT_CORE", 1, 2)]
+    assert every(SetLimitOf, found) == [SetLimitOf("RLIMIT_CORE", 1, 2, member="$.process.rlimits[0]")]
     assert every(OwnOutputs, found) == [OwnOutputs(5)] and OwnOutputs(5) in found.leaving
-    assert every(DeviceNode, found) == [DeviceNode("/dev/p", "p", 0, 0)]
+    assert every(DeviceNode, found) == [DeviceNode("/dev/p", "p", 0, 0, member="$.linux.devices[1]")]
     (shelf,) = every(MakeDevices, found)
     attached = every(AttachDevice, found)
     assert [(step.number, step.path) for step in attached] == [

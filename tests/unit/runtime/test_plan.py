@@ -16,6 +16,7 @@ from runtime.machine import Machine
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import Clone, Enter, EnterCgroup
 from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
+from runtime.process.joined import Joined
 from runtime.process.joining import Join
 from runtime.process.limits import SetLimit, SetOomScore
 from runtime.process.names import Hostname, LoopbackUp, NewCgroupNamespace, Sysctl
@@ -116,7 +117,8 @@ def test_joined_namespaces_come_by_path() -> None:
                                        LinuxNamespace(type=NamespaceType.NETWORK, path="/run/netns/x")))
     found = planned(replace(SPEC, linux=linux, hostname=""))
     (enter,) = of(Enter, found.outside)
-    assert enter == Clone(new=("mount",), joined=(("network", "/run/netns/x"),), cgroup=enter.cgroup)
+    joined = (Joined("network", "/run/netns/x", "$.linux.namespaces[1].path"),)
+    assert enter == Clone(new=("mount",), joined=joined, cgroup=enter.cgroup)
     assert not of(LoopbackUp, found.inside)
 
 
@@ -237,8 +239,8 @@ def test_limits_and_sysctls() -> None:
     process = replace(PROCESS, oom_score_adj=5, rlimits=(POSIXRlimit(type="RLIMIT_NOFILE", soft=1, hard=2),))
     linux = replace(LINUX, sysctl={"net.ipv4.conf.eth0/1.forwarding": "1"})
     found = planned(replace(SPEC, process=process, linux=linux))
-    assert of(SetOomScore, found.outside) == [SetOomScore(5)]
-    assert of(SetLimit, found.inside) == [SetLimit("RLIMIT_NOFILE", 1, 2)]
+    assert of(SetOomScore, found.outside) == [SetOomScore(5, member="$.process.oomScoreAdj")]
+    assert of(SetLimit, found.inside) == [SetLimit("RLIMIT_NOFILE", 1, 2, member="$.process.rlimits[0]")]
     (sysctl,) = of(Sysctl, found.inside)
     assert sysctl.path() == "/proc/sys/net/ipv4/conf/eth0.1/forwarding"
     assert Sysctl("net/ipv4/conf/eth0.1/forwarding", "1").path() == sysctl.path()
