@@ -152,7 +152,8 @@ class Launcher:
             healthcheck=record.config.healthcheck if health.argv(record.config.healthcheck) else None,
             joins=sharing.others(record.host), networks=str(self._paths.networks), sandbox=bool(real(record)),
             dns=Names(record.host.dns or (), dots=etcfiles.resolver(record, ()).option("ndots") is not None),
-            table=self._config.bridge, sources=mounts.to_make(record), seen=seen, idmaps=mounts.idmaps(record),
+            table=self._config.bridge, sources=mounts.to_make(record),
+            spreading=mounts.spreading(record), seen=seen, idmaps=mounts.idmaps(record),
             spec=apparmor.with_default(bundle.spec(
                 record, data, run / ROOTFS, hostdevices.find(record.host), capabilities.held(), init, linked),
                 record.host))

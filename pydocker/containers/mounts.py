@@ -44,6 +44,12 @@ def to_make(record: Record) -> tuple[str, ...]:
     return tuple(point.source for point in of_record(record) if point.create)
 
 
+def spreading(record: Record) -> tuple[tuple[str, str], ...]:
+    """The sources between which and the container mounts are to spread, and how: shared, or slave."""
+    return tuple((point.source, point.propagation.removeprefix("r")) for point in of_record(record)
+                 if point.propagation.endswith(("shared", "slave")))
+
+
 def idmaps(record: Record) -> tuple[str, ...]:
     """Where the source's owner is the container's user."""
     return tuple(point.destination for point in of_record(record) if point.idmap)

@@ -10,6 +10,7 @@ from pydocker.monitor.birth import Birth
 from pydocker.monitor.pids import start_time
 from pydocker.storage import documents
 from runtime.linux import handles, mounts, namespaces
+from runtime.linux.mountinfo import MountPoint, mount_id, mountinfo
 from runtime.step import Step
 
 
@@ -34,6 +35,42 @@ class MakeSources(Step[Birth], frozen=True):
             except OSError as error:
                 raise StartFailed(f"error while creating mount source path '{path}': {reason(error)}",
                                   128) from error
+
+
+class CheckPropagation(Step[Birth], frozen=True):
+    """Bind mounts that are to spread."""
+
+    why = "mounts spread to and from a bind mount only where its source's mount does so: else nothing would ever come"
+    manual = "mount_namespaces(7), SHARED SUBTREES"
+    sources: tuple[tuple[str, str], ...]
+
+    def describe(self) -> str:
+        return "look whether the host spreads mounts: " + ", ".join(f"{path} ({how})" for path, how in self.sources)
+
+    def shell(self) -> str:
+        return "; ".join(f"findmnt -n -o TARGET,PROPAGATION -T {shlex.quote(path)}" for path, _ in self.sources)
+
+    def apply(self, at: Birth) -> None:
+        for path, how in self.sources:
+            kinds = {"shared": ("shared",), "slave": ("shared", "master")}[how]
+            mount = holding(path)
+            if mount is not None and not any(word.startswith(kinds) for word in mount.propagation):
+                what = "shared" if how == "shared" else "shared or slave"
+                raise StartFailed(f"path {path} is mounted on {mount.target} but it is not a {what} mount", 128)
+
+
+def holding(path: str) -> MountPoint | None:
+    """The mount that a file is on, by the number that the kernel tells; None: there is no such file, as the runtime
+    will say."""
+    try:
+        file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        id = mount_id(file)
+    finally:
+        os.close(file)
+    return next((mount for mount in mountinfo() if mount.id == id), None)
 
 
 class FindNamespaces(Step[Birth], frozen=True):

@@ -91,6 +91,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: str = ""
     joins: dict[str, str] = {}  # kinds of namespace (the OCI's) that are another container's, by its id
     sources: tuple[str, ...] = ()  # of bind mounts: made where they are missing
+    spreading: tuple[tuple[str, str], ...] = ()  # sources of bind mounts, and how: shared or slave
     seen: tuple[Seen, ...] = ()
     idmaps: tuple[str, ...] = ()  # destinations of bind mounts with the source's owner as the user
     networks: str = ""  # <data root>/networks

@@ -4,6 +4,7 @@ tells itself.)
     own mounts -> overlay -> working directory -> user -> bundle -> streams -> runtime create -> runtime start
 """
 
+import errno
 import os
 import shlex
 
@@ -13,7 +14,7 @@ from pydocker.errors import PydockerError, StartFailed
 from pydocker.layers.overlay import MountOverlay
 from pydocker.monitor import console, making, users
 from pydocker.monitor.birth import Birth
-from pydocker.monitor.joining import FindNamespaces, JoinSharedMemory, MakeSources
+from pydocker.monitor.joining import CheckPropagation, FindNamespaces, JoinSharedMemory, MakeSources
 from pydocker.monitor.launch import FILE, SHARED_MEMORY, Launch
 from pydocker.monitor.mounting import MountSource, idmapped
 from pydocker.monitor.networking import EnterNetwork
@@ -29,20 +30,34 @@ class OwnMounts(Step[Birth], frozen=True):
     """The monitor's mount namespace."""
 
     why = ("the overlay is mounted for this container alone: the host's mount table never shows it, nobody can pin it, "
-                          "and the kernel frees it with the last process")
-    manual = "mount_namespaces(7)"
+           "and the kernel frees it with the last process")
+    manual = "mount_namespaces(7), SHARED SUBTREES; move_mount(2), MOVE_MOUNT_SET_GROUP"
     mount_point: str
+    private: str
 
     def describe(self) -> str:
-        return f"enter a new mount namespace, in which mounts below {self.mount_point} stay to ourselves"
+        return f"enter a new mount namespace, in which mounts below {self.private} stay to ourselves"
 
     def shell(self) -> str:
-        return f"unshare --mount --propagation unchanged bash; mount --make-slave {shlex.quote(self.mount_point)}"
+        private, holder = shlex.quote(self.private), shlex.quote(self.mount_point)
+        return (f"unshare --mount --propagation unchanged bash; mount --make-slave {holder}; mount --bind {private} "
+                f"{private}; mount --make-private {private}  # joining the host's peer group again has no command")
 
     def apply(self, at: Birth) -> None:
+        hosts = _directory(self.mount_point)
         namespaces.unshare(namespaces.CLONE_NEWNS)
-        # Only the mount that holds our directory, so that `rshared` bind mounts of all others still reach the host.
-        mounts.mount(None, self.mount_point, None, mounts.MS_SLAVE)
+        # Our own directory and nothing else: whatever else is mounted there, and spreads, reaches the host.
+        mounts.mount(None, self.mount_point, None, mounts.MS_PRIVATE)
+        ours = _directory(self.mount_point)
+        mounts.mount(self.private, self.private, None, mounts.MS_BIND)
+        try:
+            mounts.join_group(hosts, ours)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # the host's does not spread either
+                raise
+        finally:
+            os.close(hosts)
+            os.close(ours)
 
 
 class WorkingDirectory(Step[Birth], frozen=True):
@@ -246,12 +261,13 @@ def preparation(launch: Launch) -> tuple[Step[Birth], ...]:
     terminal = (NoPipes(), CreateWithTerminal(launch.id, bundle, launch.run))
     plain = (OpenPipes(launch.open_stdin), Create(launch.id, bundle))
     return (
-        OwnMounts(launch.mount_point),
+        OwnMounts(launch.mount_point, str(launch.run_path.parent)),
         MountOverlay(lower=launch.lower, upper=str(launch.upper), work=str(launch.work), target=rootfs,
                      volatile=launch.auto_remove),
         WorkingDirectory(rootfs, launch.spec.process.cwd),
         ResolveUser(rootfs, launch.user, launch.groups),
         *((MakeSources(launch.sources),) if launch.sources else ()),
+        *((CheckPropagation(launch.spreading),) if launch.spreading else ()),
         *(MountSource(seen) for seen in sorted(launch.seen, key=lambda one: one.name) if seen.place),  # see inmemory
         *((FindNamespaces(launch.joins, str(launch.data_path.parent)),) if launch.joins else ()),
         *((EnterNetwork(launch.id[:12]),) if launch.sandbox else ()),

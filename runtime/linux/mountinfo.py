@@ -29,6 +29,12 @@ def mountinfo(pid: int | str = "self", kind: str = "") -> tuple[MountPoint, ...]
     return parse(read(f"/proc/{pid}/mountinfo", 64 << 20).decode(errors="surrogateescape"), kind)
 
 
+def mount_id(descriptor: int) -> int:
+    """Of the mount that an open file is on. proc_pid_fdinfo(5)."""
+    rows = dict(line.split(b":\t", 1) for line in read(f"/proc/self/fdinfo/{descriptor}").splitlines())
+    return int(rows[b"mnt_id"])
+
+
 def parse(content: str, kind: str = "") -> tuple[MountPoint, ...]:
     """The lines as values. (Most of them are not of the kind that is asked for, and not worth the time.)"""
     return tuple(parse_line(line) for line in content.splitlines() if f" - {kind}" in line)

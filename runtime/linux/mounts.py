@@ -11,6 +11,7 @@ import os
 
 from runtime.linux.calls import call, check, libc, syscall, text
 
+MS_BIND = 1 << 12
 MS_REC = 1 << 14
 MS_UNBINDABLE = 1 << 17
 MS_PRIVATE = 1 << 18
@@ -29,6 +30,7 @@ OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 
 MOVE_MOUNT_F_EMPTY_PATH = 0x04
 MOVE_MOUNT_T_EMPTY_PATH = 0x40
+MOVE_MOUNT_SET_GROUP = 0x100
 
 FSOPEN_CLOEXEC = 1
 FSMOUNT_CLOEXEC = 1
@@ -85,6 +87,15 @@ def open_tree(dirfd: int, path: str, flags: int) -> int:
 def move_mount(mount: int, target: int) -> None:
     """Attach the detached mount to the file or directory that `target` (O_PATH) stands for. move_mount(2)."""
     syscall("move_mount", mount, b"", target, b"", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+
+
+def join_group(source: int, target: int) -> None:
+    """Have the private mount `target` spread as `source` does, which is one of the same file system (both O_PATH).
+
+    move_mount(2), since Linux 5.15. EINVAL: `source` does not spread.
+    """
+    syscall("move_mount", source, b"", target, b"",
+            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_SET_GROUP)
 
 
 def mount_setattr(fd: int, path: str = "", *, attr_set: int = 0, attr_clr: int = 0, propagation: int = 0,

@@ -9,8 +9,7 @@ import os
 from typing import ClassVar
 
 from runtime.linux import mounts as m
-from runtime.linux.descriptors import read
-from runtime.linux.mountinfo import mountinfo
+from runtime.linux.mountinfo import mount_id, mountinfo
 from runtime.stage import Inside
 from runtime.step import Step
 
@@ -112,9 +111,3 @@ def revealing(at: Inside) -> list[str]:
         return id != own and (id not in mounts or hosts(mounts[id].parent))
 
     return [mount.target for mount in reversed(mounts.values()) if mount.fstype in REVEALING and hosts(mount.id)]
-
-
-def mount_id(descriptor: int) -> int:
-    """proc_pid_fdinfo(5)."""
-    rows = dict(line.split(b":\t", 1) for line in read(f"/proc/self/fdinfo/{descriptor}").splitlines())
-    return int(rows[b"mnt_id"])
