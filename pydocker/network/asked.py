@@ -41,11 +41,13 @@ def completed(asked: Asked, others: Sequence[Network]) -> Asked:
 
 def check(asked: Asked) -> None:
     """Everything that needs no look at other networks. Raises Forbidden, InvalidParameter, NotFound."""
-    if asked.name in PREDEFINED:
+    if asked.name in (*PREDEFINED, "default"):
         raise Forbidden(f"operation is not permitted on predefined {asked.name} network ")
     if not asked.name.strip():
         raise InvalidParameter("invalid name: name is empty")
-    if not _NAME.fullmatch(asked.name) or asked.name in ("default", "container"):
+    if asked.name == "container":
+        raise InvalidParameter("invalid network name 'container': it stands for another container's network")
+    if not _NAME.fullmatch(asked.name):
         raise InvalidParameter(f"invalid network name {asked.name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
     if asked.ingress:
         raise Forbidden("Ingress network can only be global scope network")
@@ -69,6 +71,8 @@ def _check_driver(asked: Asked) -> None:
     if driver in (HOST, options.NULL):
         raise Forbidden(f'only one instance of "{driver}" network is allowed')
     options.check(driver, asked.options)
+    if asked.ipv6:
+        options.check_ipv6(asked.options)
     if driver == BRIDGE:
         return
     if parent == "lo":

@@ -19,6 +19,7 @@ PREFIX = "com.docker.network.container_iface_prefix"
 IFNAME = "com.docker.network.endpoint.ifname"
 SYSCTLS = "com.docker.network.endpoint.sysctls"
 MACVLAN, IPVLAN, NULL = "macvlan", "ipvlan", "null"
+IPV6_MTU = 1280  # RFC 8200, 5; below it, a link has no IPv6 at all
 DRIVERS = (BRIDGE, MACVLAN, IPVLAN, HOST, NULL)
 
 MACVLAN_MODES = {"private": "private", "vepa": "vepa", "bridge": "bridge", "passthru": "passthru"}
@@ -34,7 +35,7 @@ def _truth(value: str) -> bool:
 
 
 def _mtu(value: str) -> bool:
-    return value.isascii() and value.isdigit() and 0 <= int(value) <= 65535
+    return value.isascii() and value.isdigit() and (int(value) == 0 or 68 <= int(value) <= 65535)  # RFC 791
 
 
 def _link(value: str) -> bool:
@@ -80,6 +81,12 @@ def check(driver: str, options: Mapping[str, str]) -> None:
             raise InvalidParameter(f'unknown option "{name}" of a network of driver "{driver}"')
         if not right(value):
             raise InvalidParameter(f'invalid value "{value}" of the option "{name}"')
+
+
+def check_ipv6(options: Mapping[str, str]) -> None:
+    """Raises InvalidParameter: a network with IPv6 cannot have these."""
+    if 0 < int(options.get(MTU) or 0) < IPV6_MTU:
+        raise InvalidParameter(f"IPv6 needs an MTU of at least {IPV6_MTU}: {MTU}={options[MTU]}")
 
 
 def enabled(network: Network, option: str, default: bool = True) -> bool:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydocker.errors import PydockerError
 from pydocker.network import namespace, options
 from pydocker.network.netlink import NetlinkError
-from pydocker.network.steps import Site, mtu_attribute, mtu_words, write
+from pydocker.network.steps import Site, has_ipv6, mtu_attribute, mtu_words, write
 from runtime.step import Step
 
 
@@ -87,9 +87,9 @@ class Plug(Step[Site], frozen=True):
         at.host.make(doing, "veth", (("IFLA_IFNAME", self.name), *mtu), (("VETH_INFO_PEER", {"attrs": peer}),))
         try:
             index = at.host.index(self.name)
-            no_link_local = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]}
-            at.host.change(doing, index, (
-                ("IFLA_MASTER", at.host.index(self.bridge)), ("IFLA_AF_SPEC", no_link_local)), up=True)
+            no_link_local = ("IFLA_AF_SPEC", {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", 1)]})]})
+            at.host.change(doing, index, (("IFLA_MASTER", at.host.index(self.bridge)),
+                                          *((no_link_local,) if has_ipv6(self.name) else ())), up=True)
             if self.isolated or self.hairpin:
                 at.host.port(doing, index, isolated=self.isolated, hairpin=self.hairpin)
         except PydockerError:

@@ -15,6 +15,7 @@ from pydocker.network.netlink import Netlink, NetlinkError
 from runtime.step import Step
 
 _IPV6 = "/proc/sys/net/ipv6"
+_OFF = {"disable_ipv6": "1", "accept_ra": "0"}  # so it is where a link has no IPv6, as its MTU is below 1280
 
 @dataclass
 class Site:
@@ -180,14 +181,24 @@ def mtu_attribute(mtu: int) -> tuple[tuple[str, int], ...]:
     return (("IFLA_MTU", mtu),) if mtu else ()
 
 
+def has_ipv6(link: str) -> bool:
+    """Whether a link in the network namespace of this thread has any: its MTU allows it, and the kernel."""
+    return os.path.exists(f"{_IPV6}/conf/{link}")
+
+
 def write(values: tuple[tuple[str, str], ...]) -> None:
     """Write kernel parameters, in the network namespace of this thread. Raises PydockerError."""
     for path, value in values:
         try:
             Path("/proc/sys", path).write_text(value)
         except OSError as error:
+            folder, _, name = path.rpartition("/")
             missing = isinstance(error, FileNotFoundError)
+            lacks_ipv6 = missing and folder.startswith("net/ipv6/conf") and not os.path.exists(f"/proc/sys/{folder}")
             if missing and path.startswith("net/ipv6/") and not os.path.exists(_IPV6):
                 continue  # a kernel that was started without it
-            why = "the kernel has no such parameter" if missing else os.strerror(error.errno or 0).lower()
+            if lacks_ipv6 and value == _OFF.get(name):
+                continue
+            why = "its MTU is too small for IPv6, or it is gone" if lacks_ipv6 else (
+                "the kernel has no such parameter" if missing else os.strerror(error.errno or 0).lower())
             raise PydockerError(f"write {value} to /proc/sys/{path}: {why}") from error

@@ -78,6 +78,19 @@ def test_both_versions_of_ip(engine: Engine) -> None:
     assert pool["Subnet"].startswith("fd")
 
 
+def test_an_mtu_that_is_too_small_for_ipv6(engine: Engine) -> None:
+    """Such a link has no IPv6, which a network without it does not miss."""
+    small = ("-o", "com.docker.network.driver.mtu=576")
+    engine.ok("network", "create", *small, "small")
+    engine.ok("run", "-d", "--name", "one", "--network", "small", "busybox", "sleep", "1000")
+    assert ip("link", "show", "dev", "eth0", of=pid(engine, "one"))[0]["mtu"] == 576
+    assert reaches(engine, "one", engine.ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "small"))
+    refused = engine.pydocker("network", "create", "--ipv6", *small, "six")
+    assert (refused.code, "IPv6 needs an MTU of at least 1280" in refused.err) == (1, True)
+    refused = engine.pydocker("network", "create", "-o", "com.docker.network.driver.mtu=67", "tiny")
+    assert (refused.code, 'invalid value "67"' in refused.err) == (1, True)
+
+
 def test_what_was_asked_for_an_endpoint(engine: Engine) -> None:
     engine.ok("network", "create", "--subnet", "10.65.0.0/24", "--internal", "net")
     engine.ok("run", "-d", "--name", "one", "--network", "net", "--ip", "10.65.0.77", "--mac-address",
