@@ -15,6 +15,7 @@ from pydocker.model.network import Endpoint, Network, Published
 from pydocker.network import firewall, foreign, forwarding, gateways, legacy, nft
 from pydocker.network.firewall import LOOPBACK4, Element
 from pydocker.network.holders import holder, listening
+from pydocker.network.resolvconf import INTERNAL
 
 MONITOR = "pydocker-mon"
 
@@ -51,7 +52,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     localnet: bool = True
     walls: tuple[str, ...] = ()  # chains of others that drop what comes through our bridge
     screens: tuple[str, ...] = ()  # chains of others that have a rule which drops or rejects: they may, or may not
-    listening: tuple[tuple[str, int], ...] = ()
+    listening: tuple[tuple[str, int], ...] = ()  # but the monitor, for names
     running: bool = True
 
 
@@ -169,7 +170,7 @@ def look(table: str, directory: Path, network: Network, endpoint: Endpoint, one:
         missing=tuple(_missing(table, firewall.of_endpoint(network, _only(endpoint, one)))),
         forwards=forwarding.is_on(version), closed=_closed(directory, version),
         localnet=_localnet(network.interface), walls=walls, screens=screens, running=pid > 0,
-        listening=tuple(listening(one.protocol, pid)) if pid > 0 else ())
+        listening=tuple(found for found in listening(one.protocol, pid) if found[0] != INTERNAL) if pid > 0 else ())
 
 
 def _closed(directory: Path, version: int) -> bool:

@@ -127,6 +127,10 @@ def test_the_doctor_sees_what_stands_in_the_way(engine: Engine, around: Surround
     assert (sick.code, "NO  0.0.0.0: the host is an IPv4 router: net.ipv4.ip_forward is off" in sick.out) == (2, True)
     nft("add table inet theirs; add chain inet theirs f { type filter hook forward priority 0; }; "
         "add rule inet theirs f tcp dport 80 drop")
+    engine.ok("network", "create", "named")  # where the monitor listens, too, for names
+    box("--name", "idle", "--network", "named", "-p", "8081:80")
+    assert "nobody listens at 80/tcp (ports with a listener: none at all)" in engine.pydocker(
+        "network", "doctor", "idle").out
     seen = engine.ok("network", "doctor", "web")
     assert "as far as can be told: chain f of table inet theirs may drop some of it" in seen
 
