@@ -104,6 +104,10 @@ def check_mode(config: Config, host: HostConfig) -> None:
             raise InvalidParameter("Invalid network mode: invalid container format container:<name|id>")
         if config.hostname:
             raise InvalidParameter("conflicting options: hostname and the network mode")
+        if host.dns:
+            raise InvalidParameter("conflicting options: dns and the network mode")
+        if host.extra_hosts:
+            raise InvalidParameter("conflicting options: custom host-to-IP mapping and the network mode")
         if host.port_bindings or host.publish_all_ports:
             raise InvalidParameter("conflicting options: port publishing and the container type network mode")
         if config.exposed_ports:

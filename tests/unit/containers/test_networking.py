@@ -22,3 +22,13 @@ def test_a_domain_name_is_no_line_of_hosts() -> None:
     validate.check(Config(domainname="example.org"), HostConfig())
     with pytest.raises(InvalidParameter, match="invalid domain name format"):
         validate.check(Config(domainname="x\n192.0.2.1 bank.example"), HostConfig())
+
+
+@pytest.mark.parametrize(("config", "host", "words"), [
+    (Config(hostname="x"), {}, "hostname"), (Config(), {"dns": ("192.0.2.1",)}, "dns"),
+    (Config(), {"extra_hosts": ("db:192.0.2.1",)}, "custom host-to-IP mapping")])
+def test_what_belongs_to_the_other_container_cannot_be_asked_for(config: Config, host: dict[str, tuple[str, ...]],
+                                                                 words: str) -> None:
+    """Its files are used; what is asked for would just not be there."""
+    with pytest.raises(InvalidParameter, match=f"conflicting options: {words} and the network mode"):
+        networking.check_mode(config, HostConfig(network_mode="container:web", **host))
