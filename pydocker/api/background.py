@@ -23,7 +23,10 @@ class Abandoned(PydockerError):
 
 
 class Tell(Protocol):
-    """Says one line of progress: `current` of `total` bytes of the thing called `id`; `aux` is for programs."""
+    """Says one line of progress: `current` of `total` bytes of the thing called `id`; `aux` is for programs.
+
+    A line without a word is not said: it asks whether anybody listens.
+    """
 
     def __call__(self, status: str, id: str = "", current: int = 0, total: int = 0,
                  aux: Mapping[str, object] | None = None) -> None: ...
@@ -41,7 +44,8 @@ def stream(work: Callable[[Tell], None]) -> Stream:
              aux: Mapping[str, object] | None = None) -> None:
         if gone.is_set():
             raise Abandoned("the client has gone")
-        said.put(wire.aux(aux) if aux is not None else wire.progress(status, id, current, total))
+        if status or aux is not None:
+            said.put(wire.aux(aux) if aux is not None else wire.progress(status, id, current, total))
 
     threading.Thread(target=_run, args=(work, tell, said.put), name="background", daemon=True).start()
     first = said.get()

@@ -9,6 +9,7 @@ from pydocker.model import digest
 from pydocker.model.digest import Digest
 
 _SHORT = 12
+SILENCE = 1.0  # seconds without news, after which it is asked whether anybody still waits for them
 _EVERY = 0.1  # seconds between two tellings of one bar
 
 
@@ -22,6 +23,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 Tell = Callable[[Progress], None]
+ANYBODY = Progress("", "")  # shown to nobody: told, it raises where nobody listens any more
 
 
 class Bar:

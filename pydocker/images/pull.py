@@ -20,16 +20,16 @@ leaves nothing.
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from pydocker.errors import PydockerError
 from pydocker.images import leases, partial
 from pydocker.images.choosing import Chosen, select
 from pydocker.images.documents import Layer
-from pydocker.images.progress import Bar, Progress, Tell
+from pydocker.images.progress import ANYBODY, SILENCE, Bar, Progress, Tell
 from pydocker.images.store import ImageStore
 from pydocker.images.transfer import Transfers
 from pydocker.layers.foreman import Result
@@ -62,7 +62,7 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
     tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
     with _undone(store, wanted):
         store.make()
-        with _alone(store.paths.temporary, chosen.fetched.digest), _leased(store, chosen):
+        with _alone(store.paths.temporary, chosen.fetched.digest, tell), _leased(store, chosen):
             before = store.find(wanted)
             _Layers(store, layers, chosen.layers, tell).get(repository)
             image = _enter(store, chosen, _names(wanted, chosen.answered))
@@ -106,9 +106,11 @@ def _status(wanted: Reference, *, is_new: bool) -> str:
 
 
 @contextlib.contextmanager
-def _alone(temporary: Path, manifest: Digest) -> Iterator[None]:
+def _alone(temporary: Path, manifest: Digest, tell: Tell) -> Iterator[None]:
     """A second pull of the same image waits, and then finds everything there."""
     path = temporary / f"pull-{digest.encoded(manifest)}.lock"
+    if locks.is_held(path):
+        tell(Progress("", "Waiting for another pull of the same image"))
     with locks.held(path):
         try:
             yield
@@ -151,8 +153,9 @@ class _Layers:
             workers = stack.enter_context(Workers(self._store.ceiling))
             transfers = stack.enter_context(Transfers(
                 repository, self._store.blobs, self._store.paths.temporary, self._layers, workers, self._events.put))
-            with self._kept_or_discarded(transfers), repository.noticing(self._notice):
-                self._transfer(missing, transfers)
+            with self._kept_or_discarded(transfers), repository.noticing(self._notice), \
+                    repository.interruptible() as interrupt:
+                self._transfer(missing, transfers, interrupt)
                 transfers.sync()
             transfers.commit()
             for chain, draft in self._drafts.items():
@@ -174,7 +177,7 @@ class _Layers:
     def _is_here(self, layer: Layer) -> bool:
         return self._layers.has(layer.chain) and self._store.blobs.has(layer.blob.digest)
 
-    def _transfer(self, missing: Sequence[Layer], transfers: Transfers) -> None:
+    def _transfer(self, missing: Sequence[Layer], transfers: Transfers, interrupt: Callable[[], None]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             running: dict[Finished, Layer] = {}
             try:
@@ -187,6 +190,7 @@ class _Layers:
                 self._watch(running)
             except BaseException:
                 transfers.stop()
+                interrupt()  # who has ended this is not to wait for a registry that has fallen silent
                 pool.shutdown(cancel_futures=True)
                 raise
 
@@ -194,7 +198,7 @@ class _Layers:
         """Pass on what the threads tell, and settle each layer as soon as those below it are."""
         results: dict[Digest, Result | None] = {}
         while len(results) < len(running):
-            event = self._events.get()
+            event = self._next()
             if isinstance(event, Progress):
                 self._left = True
                 self._tell(event)
@@ -202,6 +206,13 @@ class _Layers:
             else:
                 results[running[event].chain] = event.result()
                 self._settle(results, {layer.chain for layer in running.values()})
+
+    def _next(self) -> Progress | Finished:
+        """What there is to tell. A registry may be silent for long: who has left meanwhile is noticed even so."""
+        try:
+            return self._events.get(timeout=SILENCE)
+        except Empty:
+            return ANYBODY
 
     def _settle(self, results: Mapping[Digest, Result | None], missing: set[Digest]) -> None:
         for layer in self._wanted[self._settled:]:

@@ -13,7 +13,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -23,7 +23,7 @@ import msgspec
 
 from pydocker.errors import InvalidParameter, NotFound, PydockerError
 from pydocker.images.catalog import name_of
-from pydocker.images.progress import Bar, Progress, Tell
+from pydocker.images.progress import ANYBODY, SILENCE, Bar, Progress, Tell
 from pydocker.images.store import ImageStore
 from pydocker.model import reference as references
 from pydocker.model.digest import Digest
@@ -103,7 +103,8 @@ def push(store: ImageStore, open: Open, reference: Reference, platform: Platform
     with store.leasing([image.document.digest, *blobs]):
         neighbours = _neighbours(store, wanted, blobs)
         with open(list(dict.fromkeys(neighbours.values()))[:_MOST_NEIGHBOURS]) as repository:
-            _Push(repository.uploads(), store.blobs, neighbours, tell).run(image)
+            with repository.interruptible() as interrupt:
+                _Push(repository.uploads(), store.blobs, neighbours, tell, interrupt).run(image)
             repository.put_manifest(wanted.tag or "", image.document)
         _tell_end(store, wanted, image, tell, tell_pushed)
 
@@ -167,9 +168,12 @@ def _registered(names: Sequence[str], wanted: Reference) -> Iterator[str]:
 class _Push:
     """The blobs of one image on their way."""
 
-    def __init__(self, uploads: Uploads, blobs: Blobs, neighbours: Mapping[Digest, str], tell: Tell) -> None:
+    def __init__(self, uploads: Uploads, blobs: Blobs, neighbours: Mapping[Digest, str], tell: Tell,
+                 interrupt: Callable[[], None]) -> None:
         self._uploads, self._blobs, self._neighbours, self._tell = uploads, blobs, neighbours, tell
+        self._interrupt = interrupt
         self._stopped = threading.Event()
+        self._failures: list[BaseException] = []  # the first one is the cause of the others
 
     def run(self, image: _Image) -> None:
         """Raises the first failure; the other threads have ended then."""
@@ -177,15 +181,28 @@ class _Push:
             Bar(name, 0, self._tell).say("Preparing")
         with ThreadPoolExecutor(_AT_ONCE, "push") as pool:
             waiting = [pool.submit(self._bring, blob, name) for blob, name in image.blobs]
-        errors = [error for future in waiting if (error := future.exception()) is not None]
-        for error in sorted(errors, key=lambda error: isinstance(error, Stopped)):
-            raise error
+            self._await(waiting)
+        if self._failures:
+            raise self._failures[0]
+
+    def _await(self, waiting: Sequence[Future[None]]) -> None:
+        """Until all have come to their end. Once one has failed, or nobody listens any more, that is soon."""
+        try:
+            while wait(waiting, SILENCE, FIRST_EXCEPTION).not_done:
+                self._tell(ANYBODY)
+                if self._stopped.is_set():
+                    return self._interrupt()
+        except BaseException:
+            self._stopped.set()
+            self._interrupt()
+            raise
 
     def _bring(self, blob: Descriptor, name: Digest | None) -> None:
         bar = Bar(name, blob.size, self._tell) if name else None
         try:
             outcome = self._brought(blob, bar)
-        except BaseException:
+        except BaseException as error:
+            self._failures.append(error)
             self._stopped.set()
             raise
         if bar is not None:

@@ -31,7 +31,8 @@ Notice = Callable[[str], None]
 class Exchange:
     """Questions to one registry. Safe to use from several threads.
 
-    `notice` is told what a person should know while he waits: that the registry wants some time.
+    `notice` is told what a person should know while he waits: that the registry wants some time. Told "", it raises
+    where nobody waits any more.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Exchange:
                     raise
                 if not self._patience.wait(failures):
                     raise Unreachable(str(error)) from error  # nobody above should begin to count anew
+                self._notice("")
                 continue
             if answer.status not in TRANSIENT or not request.repeatable:
                 return answer

@@ -94,6 +94,11 @@ class Repository:
         finally:
             self._notice = before
 
+    def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
+        """Within the block, what it yields ends, from any thread, everything that is on its way, and lets nothing else
+        begin: Broken, and then Unreachable, for whoever waits."""
+        return self._transport.interruptible()
+
     def close(self) -> None:
         """End all connections."""
         self._transport.close()

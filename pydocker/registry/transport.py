@@ -5,6 +5,8 @@ not made for threads. An adapter is a connection pool, and is. There is one for 
 have certificates of its own.
 """
 
+import contextlib
+import select
 import ssl
 import threading
 import warnings
@@ -24,8 +26,10 @@ from pydocker.registry import hosts, trust
 from pydocker.registry.failure import failure
 from pydocker.registry.message import PIECE, Answer, Request, Unreachable
 from pydocker.registry.patience import Patience
+from pydocker.registry.sockets import Sockets
 
 _OURS = {"User-Agent": f"pydocker/{__version__}", "Accept-Encoding": "identity"}  # digests are of the bytes as stored
+_PAUSE = 10  # milliseconds without a byte, after which a piece is not filled any further
 _THREADS = 16  # connections that one pool keeps: layers are fetched side by side
 
 
@@ -44,10 +48,13 @@ class Transport:
         self._pools: dict[tuple[str, str], _Pool] = {}
         self._settings: dict[tuple[tuple[Path, ...], bool], ssl.SSLContext] = {}
         self._lock = threading.Lock()
+        self._sockets = Sockets()
 
     def send(self, request: Request) -> Answer:
         """Ask once. Raises Unreachable, NotTLS or Broken; PydockerError for a certificate file that cannot be used."""
         pool = self._pool(request)
+        if self._sockets.shut:
+            raise Unreachable(f"{request}: interrupted")
         try:
             outgoing = requests.Request(request.method, request.url, {**request.headers, **_OURS})
             prepared = outgoing.prepare()
@@ -57,6 +64,14 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             raise failure(error, request) from error
         return _Response(request, response)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[Callable[[], None]]:
+        """Within the block, what it yields ends everything that is on its way, and lets nothing else begin."""
+        try:
+            yield self._sockets.end
+        finally:
+            self._sockets.allow()
 
     def close(self) -> None:
         with self._lock:
@@ -78,28 +93,31 @@ class Transport:
 
     def _make(self, scheme: str, authority: str, access: hosts.Access) -> "_Pool":
         if scheme == "http":
-            return _Pool(None)
+            return _Pool(None, self._sockets)
         if not access.verified:  # the administrator's own decision: no need to print a warning at each request
             warnings.simplefilter("ignore", InsecureRequestWarning)
         key = (trust.directories(authority, self._certificates), access.verified)
         if (settings := self._settings.get(key)) is None:
             settings = self._settings[key] = trust.context(key[0], verified=access.verified)
-        return _Pool(settings)
+        return _Pool(settings, self._sockets)
 
 
 class _Pool(HTTPAdapter):
     """An adapter whose TLS settings are ours alone (requests would add certifi's authorities to them)."""
 
-    def __init__(self, settings: ssl.SSLContext | None) -> None:
-        self._settings = settings
+    def __init__(self, settings: ssl.SSLContext | None, sockets: Sockets) -> None:
+        self._settings, self._sockets = settings, sockets
         super().__init__(pool_connections=1, pool_maxsize=_THREADS, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         # blocksize: how a file would be read for sending; http.client's 16 KiB cost more than the network does
         super().init_poolmanager(*args, **options, ssl_context=self._settings, blocksize=PIECE)
+        self.poolmanager.pool_classes_by_scheme = self._sockets.pools()
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, **options, ssl_context=self._settings)
+        manager = super().proxy_manager_for(proxy, **options, ssl_context=self._settings)
+        manager.pool_classes_by_scheme = self._sockets.pools()
+        return manager
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -136,7 +154,7 @@ class _Response:
             # read() would lose what a breaking connection delivered before; read1() hands over what is there
             parts: list[bytes] = []
             missing, broken = PIECE, None
-            while missing and not ended:
+            while missing and not ended and (not parts or self._more()):
                 try:
                     part = self.response.raw.read1(missing, decode_content=False)
                 except (HTTPError, OSError, ValueError) as error:
@@ -148,6 +166,18 @@ class _Response:
                 yield b"".join(parts)
             if broken is not None:
                 raise failure(broken, self.request) from broken
+
+    def _more(self) -> bool:
+        """Whether the registry goes on: what a slow line has brought is handed over before the next byte comes."""
+        connection = self.response.raw.connection
+        waited = connection.sock if connection is not None else None
+        if waited is None:  # the answer is the connection's last
+            return False
+        if isinstance(waited, ssl.SSLSocket) and waited.pending():
+            return True
+        poll = select.poll()
+        poll.register(waited, select.POLLIN)
+        return bool(poll.poll(_PAUSE))
 
     def close(self) -> None:
         self.response.close()

@@ -26,13 +26,15 @@ TLS_HANDSHAKE = b"\x16"  # the first byte of a ClientHello (RFC 8446, section 5.
 @dataclass(frozen=True)
 class Reply:
     """`cut`: end the connection after so many bytes of the body, by a reset if `reset`. `length`: what Content-Length
-    says (None: the truth; -1: nothing, the end of the connection is the end). `raw`: instead of everything else."""
+    says (None: the truth; -1: nothing, the end of the connection is the end). `raw`: instead of everything else.
+    `silent`: after `cut` bytes, or `raw`, say nothing more, but stay, until the stub is `over`."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: int | None = None
     reset: bool = False
+    silent: bool = False
     length: int | None = None
     ranges: bool = False
     raw: bytes | None = None
@@ -53,6 +55,7 @@ class Stub:
         self.seen: list[Seen] = []
         self.sent = 0  # bytes of bodies
         self._replies: dict[str, list[Reply]] = {}
+        self.over = threading.Event()
         self._settings = None
         if certificates is not None:
             self._settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -82,6 +85,7 @@ class Stub:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -133,6 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.stub.take(Seen(self.command, self.path, said, body))
         if reply.raw is not None:
             self.wfile.write(reply.raw)
+            if reply.silent:
+                self.server.stub.over.wait()
             self.close_connection = True
         else:
             self._answer(reply)
@@ -152,6 +158,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = body if reply.cut is None else body[:reply.cut]
         self.server.stub.sent += len(body)  # before, as the client may look right after
         self.wfile.write(body)
+        if reply.silent:
+            self.server.stub.over.wait()
         if reply.cut is not None or reply.length is not None:
             self._leave(reply)
 

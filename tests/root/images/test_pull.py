@@ -1,5 +1,7 @@
 """Pulling from a real registry: what is there afterwards, what is told, and what is not fetched twice."""
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pydocker.errors import NotFound, PydockerError
-from pydocker.images.progress import Progress
+from pydocker.images.progress import ANYBODY, Progress
 from pydocker.images.pull import pull
 from pydocker.images.store import ImageStore
 from pydocker.model.image import Manifest
@@ -19,8 +21,10 @@ from pydocker.model.platform import Platform
 from pydocker.model.reference import parse
 from pydocker.paths import Paths
 from pydocker.registry.repository import Repository
-from tests.peers.layout import MANIFEST, Layout
+from tests.peers.evil import Evil
+from tests.peers.layout import CONFIG, MANIFEST, Layout
 from tests.peers.registry import Registry
+from tests.peers.stub import Reply
 from tests.root.images.conftest import Pull, Push
 from tests.root.layers.archive import archive, entry, folder
 
@@ -194,6 +198,47 @@ def test_a_listener_that_left_ends_the_pull(push: Push, store: ImageStore, paths
     assert all(name.startswith("partial-") for name in temporary(paths))
     with Repository(reference) as repository:
         assert pull(store, store.layers, repository, reference, None, lambda progress: None) in store.list()
+    assert temporary(paths) == []
+
+
+def test_a_registry_that_falls_silent_holds_nobody(store: ImageStore, paths: Paths) -> None:
+    """Who leaves is noticed though there is nothing to tell him, and the next pull waits for nothing of his."""
+    told: list[Progress] = []
+
+    def leave(progress: Progress) -> None:
+        told.append(progress)
+        if progress == ANYBODY:
+            raise PydockerError("the client has gone")
+
+    layer = archive([entry("big", content=os.urandom(1 << 20))])
+    content = gzip.compress(layer, 1, mtime=0)
+    with Evil() as evil:
+        evil.tag(evil.image(layer=layer, replies=(
+            Reply(body=content, cut=1000, silent=True), Reply(body=content, ranges=True))))
+        reference = parse(evil.name())
+        with Repository(reference) as repository:
+            with pytest.raises(PydockerError, match="the client has gone"):
+                pull(store, store.layers, repository, reference, None, leave)
+            [part] = paths.temporary.iterdir()  # and no lock, no draft, no lease
+            assert part.read_bytes() == content[:1000]
+            assert "Downloading" in [progress.status for progress in told]
+            assert pull(store, store.layers, repository, reference, None, told.append) in store.list()
+        assert [seen.headers.get("Range") for seen in evil.seen if part.name.partition("-")[2] in seen.path] == [
+            None, "bytes=1000-"]
+
+
+def test_a_layer_that_fails_waits_for_no_silent_one(store: ImageStore, paths: Paths) -> None:
+    layers = [archive([entry("big", content=os.urandom(1 << 20))]), archive(CHANGE)]
+    diffs = [f"sha256:{hashlib.sha256(layer).hexdigest()}" for layer in layers]
+    with Evil() as evil:
+        silent = evil.image(layer=layers[0], replies=(Reply(raw=b"", silent=True),))
+        wrong = evil.image(layer=layers[1], replies=(Reply(404),))
+        config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diffs}}
+        evil.tag(silent | {"config": evil.blob(CONFIG, json.dumps(config).encode()),
+                           "layers": silent["layers"] + wrong["layers"]})
+        reference = parse(evil.name())
+        with Repository(reference) as repository, pytest.raises(NotFound):
+            pull(store, store.layers, repository, reference, None, lambda progress: None)
     assert temporary(paths) == []
 
 

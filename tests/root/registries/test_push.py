@@ -1,5 +1,6 @@
 """push, pull, login and logout of whole engines: what is in the registry afterwards, and what others make of it."""
 
+import gzip
 import json
 import os
 import signal
@@ -186,6 +187,48 @@ def test_an_interrupted_push_ends_in_the_server_too(engine: Engine, registry: Re
         while connected_to(wire.port) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not connected_to(wire.port)
+
+
+def test_a_silent_registry_keeps_neither_a_pull_nor_the_server(token: str, session_directory: Path) -> None:
+    """It sends some bytes, and then nothing: whoever is interrupted, or stops the server, waits for nothing."""
+    layer = archive({"a": os.urandom(1 << 20)})
+    with Evil() as evil, Evil() as good, Engine(Path(tempfile.mkdtemp(dir=session_directory)), token) as engine:
+        evil.tag(evil.image(layer=layer, replies=(Reply(body=gzip.compress(layer, 1, mtime=0), cut=9, silent=True),)))
+        good.tag(good.image(layer=layer))
+        blob = evil.image(layer=layer)["layers"][0]["digest"]
+        evil.on(f"/v2/a/b/blobs/{blob}", Reply(body=gzip.compress(layer, 1, mtime=0), cut=9, silent=True))
+        with engine.popen("pull", evil.name(), stdout=subprocess.DEVNULL) as command:
+            until(lambda: any(blob in path for path in evil.paths()))
+            command.send_signal(signal.SIGINT)
+            assert command.wait(60) == 130
+        engine.ok("pull", good.name())
+        engine.ok("rmi", good.name())
+        with engine.popen("pull", evil.name(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as command:
+            until(lambda: sum(blob in path for path in evil.paths()) == 2)
+            engine.stop()
+            assert command.wait(60) == 1
+            assert command.stderr is not None and command.stderr.read()
+        assert not engine.server()
+        engine.ok("pull", good.name())
+
+
+def test_a_push_to_a_registry_that_falls_silent_ends_when_its_client_has_gone(engine: Engine) -> None:
+    with Evil() as evil:
+        name = f"{evil.address}/a/b:2"
+        engine.ok("tag", "busybox", name)
+        evil.on("/v2/a/b/blobs/uploads/", Reply(raw=b"", silent=True))
+        with engine.popen("push", name, stdout=subprocess.DEVNULL) as command:
+            until(lambda: "/v2/a/b/blobs/uploads/" in evil.paths())
+            command.send_signal(signal.SIGINT)
+            assert command.wait(60) == 130
+        until(lambda: not connected_to(int(evil.address.rpartition(":")[2])))
+
+
+def until(there: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 50  # less than the engine itself waits for a registry
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def connected_to(port: int) -> bool:
