@@ -98,9 +98,17 @@ def _own(mine: Path, seen: Seen) -> int | None:
         if one.name == seen.name and one.place != seen.place and _record(one).exists():
             root = documents.read(_record(one), _Root)
             with contextlib.suppress(OSError):  # nor is it mounted: the record is an earlier run's
-                if (found := root.copy(copy(one.place, root.handle), one)) is not None:
+                if (found := root.copy(_copy(one.place, root.handle), one)) is not None:
                     return found
     return None
+
+
+def _copy(place: str, root: bytes) -> int:
+    links = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return copy(place, root, links)
+    finally:
+        os.close(links)
 
 
 def _of(run: Path, volume: str, containers: Path) -> int | None:

@@ -1,7 +1,9 @@
 """Steps for what a container has in common with the host's directories, and with other containers."""
 
+import errno
 import os
 import shlex
+import stat
 from pathlib import Path
 
 from pydocker.errors import PydockerError, StartFailed
@@ -151,22 +153,24 @@ def copied(namespace: int, path: str, root: bytes = b"") -> int:
     Between the two setns(2), this process sees the other container's files: system calls, and no Python module.
     """
     own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    links = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         namespaces.setns(namespace, namespaces.CLONE_NEWNS)
         try:
-            return copy(path, root)
+            return copy(path, root, links)
         finally:
             namespaces.setns(own, namespaces.CLONE_NEWNS)
     finally:
+        os.close(links)
         os.close(own)
 
 
-def copy(path: str, root: bytes) -> int:
-    """A detached copy of the mount at `path`, a directory; or of all its file system from the directory on whose handle
-    `root` is: that may be above the one that is mounted there. Raises OSError."""
+def copy(path: str, root: bytes, links: int) -> int:
+    """A detached copy of the mount at `path`; or of all its file system from the directory on whose handle `root` is:
+    that may be above the directory or file that is mounted there. `links`: our own /proc/self/fd. Raises OSError."""
     if not root:
         return mounts.open_tree(mounts.AT_FDCWD, path, mounts.OPEN_TREE_CLONE)
-    part = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    part = _readable(path, links)
     try:
         whole = handles.open_by_handle_at(part, root)
     finally:
@@ -175,6 +179,18 @@ def copy(path: str, root: bytes) -> int:
         return mounts.open_tree(whole, "", mounts.OPEN_TREE_CLONE | mounts.AT_EMPTY_PATH)
     finally:
         os.close(whole)
+
+
+def _readable(path: str, links: int) -> int:
+    """A directory or a file, opened for reading, as open_by_handle_at(2) wants it; nothing whose opening does something
+    (a device, a pipe), which a container may have put there."""
+    found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        if stat.S_IFMT(os.fstat(found).st_mode) not in (stat.S_IFDIR, stat.S_IFREG):
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        return os.open(str(found), os.O_RDONLY | os.O_CLOEXEC, dir_fd=links)
+    finally:
+        os.close(found)
 
 
 def opened(containers: str, id: str, kind: str) -> int:

@@ -116,6 +116,36 @@ def test_a_tmpfs_of_which_a_part_alone_is_mounted(engine: Engine, tmp_path: Path
     assert engine.pydocker("exec", second, "touch", "/p/f").code == 1
 
 
+def test_a_tmpfs_of_which_a_file_alone_is_mounted(engine: Engine, tmp_path: Path) -> None:
+    """It is still the whole volume, for an export, for the next container, and at a second place."""
+    create(engine, "small", "tmpfs", "tmpfs")
+    first = engine.ok("run", "-d", "-v", "small:/t", "busybox", "sleep", "1000")
+    engine.ok("exec", first, "sh", "-c", "echo one > /t/a; mkdir /t/d; echo two > /t/d/b")
+    part = "type=volume,src=small,volume-subpath=d/b"
+    second = engine.ok("run", "-d", "--mount", f"{part},dst=/p", "--mount", f"{part},dst=/q", "busybox", "sleep",
+                       "1000")
+    engine.ok("rm", "-f", first)
+    engine.ok("volume", "export", "-o", str(tmp_path / "tar"), "small")
+    with tarfile.open(tmp_path / "tar") as found:
+        assert sorted(found.getnames()) == [".", "./a", "./d", "./d/b"]
+    assert run(engine, "-v", "small:/t", "busybox", "sh", "-c", "cat /t/a /t/d/b; echo three > /t/d/b") == "one\ntwo"
+    assert engine.ok("exec", second, "cat", "/p", "/q") == "three\nthree"
+
+
+def test_what_a_container_puts_over_its_part_of_a_tmpfs_is_not_opened(engine: Engine, tmp_path: Path) -> None:
+    """A pipe would keep the export waiting."""
+    create(engine, "small", "tmpfs", "tmpfs")
+    first = engine.ok("run", "-d", "-v", "small:/t", "busybox", "sleep", "1000")
+    engine.ok("exec", first, "sh", "-c", "echo one > /t/a")
+    second = engine.ok("run", "-d", "--privileged", "--mount", "type=volume,src=small,volume-subpath=a,dst=/p",
+                       "busybox", "sleep", "1000")
+    engine.ok("rm", "-f", first)
+    engine.ok("exec", second, "sh", "-c", "mkfifo /pipe && mount --bind /pipe /p")
+    engine.ok("volume", "export", "-o", str(tmp_path / "tar"), "small", timeout=30)
+    with tarfile.open(tmp_path / "tar") as found:
+        assert found.getnames() == ["."]
+
+
 def test_two_that_have_two_of_them_the_other_way_round(engine: Engine) -> None:
     for name in ("first", "second"):
         create(engine, name, "tmpfs", "tmpfs")
