@@ -23,7 +23,7 @@ from pydocker.errors import PydockerError
 from pydocker.network.ipam import Route
 
 # netlink(7), linux/netlink.h
-_REQUEST, _ACK, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x200, 0x400, 0x300
+_REQUEST, _ACK, _REPLACE, _EXCL, _CREATE, _DUMP = 0x1, 0x4, 0x100, 0x200, 0x400, 0x300
 _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")
 # rtnetlink(7), linux/rtnetlink.h
@@ -176,15 +176,15 @@ class Netlink:
             packed = found.get(_IFA_LOCAL) or found[_IFA_ADDRESS]
             yield index, f"{socket.inet_ntop(family, packed)}/{length}"
 
-    def add_default_route(self, doing: str, index: int, version: int, gateway: str) -> None:
+    def set_default_route(self, doing: str, index: int, version: int, gateway: str) -> None:
         """Everything that no other route leads to: over `gateway`, or, where there is none, straight out of the link.
-        """
+        The one that there was before goes at the same moment; if this fails, it stays."""
         message = _codecs()[2]()
         message["family"] = socket.AF_INET if version == 4 else socket.AF_INET6
         message["table"], message["proto"], message["type"] = _MAIN_TABLE, _STATIC, _UNICAST
         message["scope"] = _UNIVERSE if gateway or version == 6 else _LINK
         message["attrs"] = [("RTA_OIF", index), *([("RTA_GATEWAY", gateway)] if gateway else [])]
-        self._ask(doing, _NEWROUTE, _CREATE | _EXCL | _ACK, message)
+        self._ask(doing, _NEWROUTE, _CREATE | _REPLACE | _ACK, message)
 
     def drop_default_route(self, doing: str, version: int) -> None:
         """Take the default route away, where there is one."""

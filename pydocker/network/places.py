@@ -224,6 +224,10 @@ class InnerUp(Step[Site], frozen=True):
         at.there.change(self.describe(), at.there.index(self.name), up=True)
 
 
+Way = tuple[str, str]
+"""Of a default route: the interface, and the gateway, if it has one."""
+
+
 class DefaultRoute(Step[Site], frozen=True):
     """The way to everything else."""
 
@@ -234,6 +238,7 @@ class DefaultRoute(Step[Site], frozen=True):
     name: str
     version: int
     gateway: str = ""
+    before: Way | None = None
 
     def describe(self) -> str:
         over = f"over {self.gateway}" if self.gateway else "straight"
@@ -244,9 +249,10 @@ class DefaultRoute(Step[Site], frozen=True):
         return f"ip -n {self.netns} -{self.version} route replace default{via} dev {self.name}"
 
     def apply(self, at: Site) -> None:
-        doing = self.describe()
-        at.there.drop_default_route(doing, self.version)
-        at.there.add_default_route(doing, at.there.index(self.name), self.version, self.gateway)
+        at.there.set_default_route(self.describe(), at.there.index(self.name), self.version, self.gateway)
+
+    def undo(self, at: Site) -> None:
+        go_back(at, self.version, self.before)
 
 
 class NoDefaultRoute(Step[Site], frozen=True):
@@ -256,6 +262,7 @@ class NoDefaultRoute(Step[Site], frozen=True):
     manual = "ip-route(8)"
     netns: str
     version: int
+    before: Way | None = None
 
     def describe(self) -> str:
         return f"remove the default route (IPv{self.version})"
@@ -265,3 +272,15 @@ class NoDefaultRoute(Step[Site], frozen=True):
 
     def apply(self, at: Site) -> None:
         at.there.drop_default_route(self.describe(), self.version)
+
+    def undo(self, at: Site) -> None:
+        go_back(at, self.version, self.before)
+
+
+def go_back(at: Site, version: int, before: Way | None) -> None:
+    """The default route is again what it was."""
+    doing = f"route everything else as before (IPv{version})"
+    if before is None:
+        at.there.drop_default_route(doing, version)
+    else:
+        at.there.set_default_route(doing, at.there.index(before[0]), version, before[1])

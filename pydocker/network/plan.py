@@ -20,6 +20,7 @@ from pydocker.network.places import (
     MakeNamespace,
     NoDefaultRoute,
     Plug,
+    Way,
 )
 from pydocker.network.steps import HostAddress, LinkUp, MakeBridge, MakeDummy, MakeVlan, Site, Sysctls
 from runtime.step import Step
@@ -160,11 +161,11 @@ def ways_out(netns: str, before: Sequence[Place], after: Sequence[Place]) -> Ste
     """What has to be changed of the default routes when these places become those."""
     return tuple(step for version in (4, 6)
                  if (new := way_out(after, version)) != (old := way_out(before, version))
-                 for step in ((DefaultRoute(netns, new[0], version, new[1]),) if new else
-                              (NoDefaultRoute(netns, version),) if old else ()))
+                 for step in ((DefaultRoute(netns, new[0], version, new[1], old),) if new else
+                              (NoDefaultRoute(netns, version, old),) if old else ()))
 
 
-def way_out(places: Sequence[Place], version: int) -> tuple[str, str] | None:
+def way_out(places: Sequence[Place], version: int) -> Way | None:
     """The interface and the gateway of the default route."""
     able = [(-config.gw_priority, it.name, endpoint.interface, via) for it, endpoint, config in places
             if (via := _via(it, endpoint, version)) is not None]

@@ -9,6 +9,7 @@ The reservation comes first, and is taken back last: so an address that an inter
 
 import contextlib
 import errno
+import logging
 import os
 import secrets
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from pydocker.network.plan import Place, Steps
 from pydocker.network.ports import Held
 from pydocker.network.service import Networks
 from runtime.step import apply
+
+_log = logging.getLogger(__name__)
 
 FAILED = "failed to set up container networking"
 
@@ -148,19 +151,26 @@ class Sandboxes:
             endpoint = self._reserve(network, config, record, used)
             netns, after = record.id[:12], (*before, (network, endpoint, config))
             listen = (Listen(netns),) if plan.named(after) and not plan.named(before) else ()
-            listening = self._work(namespace, (*plan.connected(netns, network, endpoint, config),
-                                               *plan.ways_out(netns, before, after), *listen))
+            listening = self._work(namespace, (*listen, *plan.connected(netns, network, endpoint, config),
+                                               *plan.ways_out(netns, before, after)))
             undo.pop_all()
         return Plugged(endpoint, listening)
 
     def unplug(self, record: Record, network: Network, namespace: int) -> None:
-        """One network less. What is gone already is no error."""
+        """One network less. What is gone already is no error.
+
+        Nor is a way out that the container itself has blocked (CAP_NET_ADMIN): as in Docker, that keeps it nowhere. If
+        anything else fails, the next call finishes it."""
         before = self.places(record)
         left = [endpoint for one, endpoint, _ in before if one.id == network.id]
+        after = [place for place in before if place[0].id != network.id]
+        for step in plan.ways_out(record.id[:12], before, after):
+            try:
+                self._work(namespace, (step,))
+            except NetlinkError as error:
+                _log.warning("disconnect %s from network %s: %s", record.name, network.name, error)
         for endpoint in left:
             self._remove_interface(namespace, endpoint.interface)
-        after = [place for place in before if place[0].id != network.id]
-        self._work(namespace, plan.ways_out(record.id[:12], before, after))
         with ExitStack() as notes:
             for endpoint in left:
                 notes.enter_context(self._networks.firewall.unsettled(endpoint))

@@ -148,6 +148,39 @@ def test_connect_and_disconnect_while_it_runs(engine: Engine) -> None:
     assert addresses("eth0", pid(engine, "one"))
 
 
+def way_out(of: int, *version: str) -> list[str]:
+    return [one["gateway"] for one in ip(*version, "route", "show", "default", of=of)]
+
+
+def test_a_connect_that_fails_leaves_the_way_out(engine: Engine) -> None:
+    """Nobody can be routed over an address of multicast, which the kernel finds out last."""
+    engine.ok("network", "create", "--subnet", "10.67.1.0/24", "net")
+    engine.ok("network", "create", "--subnet", "224.0.5.0/24", "before")
+    engine.ok("run", "-d", "--name", "one", "--network", "net", "busybox", "sleep", "1000")
+    refused = engine.pydocker("network", "connect", "before", "one")
+    assert refused.code == 1 and "route everything else over 224.0.5.1" in refused.err
+    assert way_out(pid(engine, "one")) == ["10.67.1.1"]
+    assert [*places(engine, "one")] == ["net"]
+    assert {one["ifname"] for one in ip("link", "show", of=pid(engine, "one"))} == {"lo", "eth0"}
+    engine.ok("network", "rm", "before")
+
+
+def test_a_container_that_blocks_its_way_out_can_be_disconnected(engine: Engine) -> None:
+    for number, name in ((67, "alpha"), (68, "beta")):
+        engine.ok("network", "create", "--ipv6", "--subnet", f"10.{number}.0.0/24", "--subnet", f"fd{number}::/64",
+                  name)
+    engine.ok("run", "-d", "--name", "one", "--cap-add", "NET_ADMIN", "--network", "alpha", "--network", "beta",
+              "busybox", "sleep", "1000")
+    engine.ok("network", "disconnect", "alpha", "one")
+    assert way_out(pid(engine, "one")) == ["10.68.0.1"] and way_out(pid(engine, "one"), "-6") == ["fd68::1"]
+    engine.ok("network", "connect", "alpha", "one")
+    assert way_out(pid(engine, "one")) == ["10.67.0.1"] and way_out(pid(engine, "one"), "-6") == ["fd67::1"]
+    engine.ok("exec", "one", "ip", "link", "set", "eth1", "down")
+    engine.ok("network", "disconnect", "alpha", "one")
+    assert [*places(engine, "one")] == ["beta"] and way_out(pid(engine, "one")) == []
+    engine.ok("network", "rm", "alpha")
+
+
 def test_connect_and_disconnect_while_it_rests(engine: Engine) -> None:
     engine.ok("network", "create", "--subnet", "10.69.0.0/24", "net")
     engine.ok("create", "--name", "one", "busybox", "sleep", "1000")
