@@ -65,7 +65,7 @@ def import_(backend: Backend, request: Request) -> Result:
     """`docker import`: from the request's body (`fromSrc=-`), or from a URL that is fetched here."""
     source = request.text("fromSrc")
     name = _named(request.text("repo"), request.text("tag")) if request.text("repo") else None
-    changes = [change for change in request.query.get("changes", []) if change]
+    changes = request.query.get("changes", [])
     message, platform = request.text("message"), next(iter(_platforms(request)), None)
     if source != "-":
         url = source if "://" in source else f"http://{source}"

@@ -24,9 +24,8 @@ class Backend(Protocol):
 
 def commit(backend: Backend, request: Request) -> Result:
     """`changes` may come several times, and each with several lines, as docker-py sends them."""
-    changes = [line for text in request.query.get("changes", ()) for line in text.splitlines() if line.strip()]
     image = backend.containers.commit(request.text("container"), _named(request), CommitOptions(
-        author=request.text("author"), comment=request.text("comment"), changes=tuple(changes),
+        author=request.text("author"), comment=request.text("comment"), changes=tuple(request.query.get("changes", ())),
         pause=request.flag("pause", default=True), config=_config(request.document())))
     return reply({"Id": image.id}, 201)
 

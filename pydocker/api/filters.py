@@ -267,7 +267,9 @@ def _is_called(image: Image, pattern: str) -> bool:
 def _fits(name: str, pattern: str) -> bool:
     """Whether an image's name fits: with or without its tag, `*` and `?` as in a shell."""
     parsed = reference.parse(name)
-    candidates = (name, parsed.familiar_name, str(parsed), parsed.name)
+    candidates = [name, parsed.familiar_name]
+    if pattern.startswith(f"{parsed.domain}/"):
+        candidates += [str(parsed), parsed.name]  # not for `*/*/*`, which asks for what is not Docker Hub's
     matches = _shell_pattern(pattern)
     return any(matches(candidate) for candidate in candidates)
 
@@ -302,9 +304,10 @@ def _dangling(values: Values) -> Test[Image]:
 
 
 def _compared(values: Values, find: Callable[[str], Image], holds: Callable[[float, float], bool]) -> Test[Image]:
-    """By when they were created; an image that is named and not there is an error, found before the list is made."""
+    """By when they were created: all of the images that are named have to be newer, or older. One that is not there is
+    an error, found before the list is made."""
     others = [_created(find(value)) for value in values]
-    return lambda it: any(holds(_created(it), other) for other in others)
+    return lambda it: all(holds(_created(it), other) for other in others)
 
 
 def _until(values: Values, created: Callable[[T], float]) -> Test[T]:

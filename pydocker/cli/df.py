@@ -92,7 +92,7 @@ def _table(rows: Sequence[table.Row], headings: Mapping[str, str], columns: Sequ
 def _image(image: ImageSummary, whole: bool) -> table.Row:
     """One line for each image, under its first name."""
     return {**next(image_list.rows(image, whole, False)),
-            "SharedSize": phrases.decimal_size(image.shared_size, 4),
+            "Digest": "", "SharedSize": phrases.decimal_size(image.shared_size, 4),
             "UniqueSize": phrases.decimal_size(image.size - image.shared_size, 4)}
 
 

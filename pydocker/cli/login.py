@@ -45,13 +45,16 @@ def _key(arguments: tuple[str, ...]) -> str:
 
 def _given(session: Session, username: str | None, password: str | None, password_stdin: bool) -> Secret:
     """What the command line says. Raises CommandError in Docker's words for what does not fit together."""
+    if password_stdin and password is not None:
+        raise CommandError("conflicting options: cannot specify both --password and --password-stdin")
+    if password_stdin and username is None:
+        raise CommandError("the --password-stdin option requires --username to be set")
+    for name, text in (("username", username), ("password", password)):
+        if text == "":
+            raise CommandError(f"{name} is empty")
     if password is not None:
         session.warn("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
-        if password_stdin:
-            raise CommandError("--password and --password-stdin are mutually exclusive")
     if password_stdin:
-        if not username:
-            raise CommandError("the --password-stdin option requires --username to be set")
         password = _whole_input(session.stdin)
         if not password:
             raise CommandError("Error: Password Required")

@@ -82,7 +82,7 @@ def _interrupt(number: int) -> None:
 
 def _raise_error(line: Told) -> None:
     if line.error:
-        raise CommandError(f"Error response from daemon: {line.error}")
+        raise CommandError(line.error)  # without "Error response from daemon", as in Docker: the answer was a good one
 
 
 def texts(line: Told) -> list[str]:

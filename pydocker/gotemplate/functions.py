@@ -37,9 +37,13 @@ def to_json(value: Value) -> str:
         text = msgspec.json.encode(_encodable(value)).decode()
     except UnicodeEncodeError as error:
         raise ValueError(f"json: unsupported value: {error.reason}") from error
-    for escaped in "\u2028\u2029<>&" if isinstance(value, Row) else "\u2028\u2029":
+    for escaped in "\u2028\u2029<>&" if _has_rows(value) else "\u2028\u2029":
         text = text.replace(escaped, f"\\u{ord(escaped):04x}")
     return text
+
+
+def _has_rows(value: Value) -> bool:
+    return isinstance(value, Row) or (isinstance(value, list | tuple) and any(isinstance(one, Row) for one in value))
 
 
 def _encodable(value: Value) -> Value:

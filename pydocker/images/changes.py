@@ -13,6 +13,7 @@ Each function is pure: the defaults so far and the instruction's text in, the ch
 """
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
@@ -23,6 +24,8 @@ from pydocker.model.image import Healthcheck, ImageDefaults
 from pydocker.wire.durations import duration
 
 _SHELL = ("/bin/sh", "-c")
+_GOES_ON = re.compile(r"\\[ \t]*(?:\n|\Z)")
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp|))?", re.ASCII | re.IGNORECASE)
 
 
 def changed(defaults: ImageDefaults, changes: Iterable[str]) -> ImageDefaults:
@@ -31,7 +34,7 @@ def changed(defaults: ImageDefaults, changes: Iterable[str]) -> ImageDefaults:
     An ENTRYPOINT takes the CMD away that was there before: it was made for another one.
     """
     has_command = False
-    for change in changes:
+    for change in _instructions(changes):
         word, _, text = change.strip().partition(" ")
         apply = _INSTRUCTIONS.get(word.upper())
         if apply is None:
@@ -43,6 +46,16 @@ def changed(defaults: ImageDefaults, changes: Iterable[str]) -> ImageDefaults:
         if word.upper() == "ENTRYPOINT" and not has_command:
             defaults = msgspec.structs.replace(defaults, cmd=None)
     return defaults
+
+
+def _instructions(changes: Iterable[str]) -> list[str]:
+    """As lines of a Dockerfile, of which each text may have several: without comments and blank ones, and what ends in
+    a backslash goes on in the next line."""
+    lines = [line.removesuffix("\r") for change in changes for line in change.split("\n")]
+    meant = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    if lines and not meant:
+        raise InvalidParameter("file with no instructions")
+    return _GOES_ON.sub("", "\n".join(meant)).split("\n") if meant else []
 
 
 def _json_words(text: str) -> tuple[str, ...] | None:
@@ -109,10 +122,11 @@ def _expose(defaults: ImageDefaults, text: str) -> ImageDefaults:
 def _ports(asked: Sequence[str]) -> dict[str, dict[str, str]]:
     ports: dict[str, dict[str, str]] = {}
     for word in asked:
-        number, _, protocol = word.partition("/")
-        if not number.isdigit() or not 0 < int(number) < 65536 or protocol.lower() not in ("", "tcp", "udp", "sctp"):
+        match = _PORTS.fullmatch(word)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if match is None or not 0 < first <= last < 65536:
             raise InvalidParameter(f"invalid containerPort: {word}")
-        ports[f"{int(number)}/{protocol.lower() or 'tcp'}"] = {}
+        ports |= {f"{number}/{(match[3] or 'tcp').lower()}": {} for number in range(first, last + 1)}
     return ports
 
 

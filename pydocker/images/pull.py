@@ -59,7 +59,7 @@ def pull(store: ImageStore, layers: LayerStore, repository: Repository, referenc
     wanted = reference.with_default_tag()
     chosen = select(repository, wanted, platform)
     # Not before the registry has answered for the image: a pull that fails earlier is an error, and no stream.
-    tell(Progress(str(wanted.digest or wanted.tag), f"Pulling from {wanted.path}"))
+    tell(Progress(str(wanted if wanted.digest else wanted.tag), f"Pulling from {wanted.path}"))
     with _undone(store, wanted):
         store.make()
         with _alone(store.paths.temporary, chosen.fetched.digest, tell), _leased(store, chosen):

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from pydocker.config import Config
-from pydocker.errors import NotFound, NotSupported, PydockerError, Unauthorized
+from pydocker.errors import InvalidParameter, NotFound, NotSupported, PydockerError, Unauthorized
 from pydocker.images import push as pushing
 from pydocker.images.catalog import name_of
 from pydocker.images.progress import Progress, Tell
@@ -38,12 +38,14 @@ class Remote:
 
     def pull(self, reference: Reference, platform: Platform | None, auth: str, tell: Tell) -> None:
         """Have the image that `reference` names now. Raises the registry's errors, ArchiveError."""
+        _check_name(reference)
         with _no_prompt(), self._open(reference, auth, tell) as repository:
             self._pull(repository, reference, platform, tell)
             _tell_limit(repository, tell)
 
     def pull_all(self, reference: Reference, platform: Platform | None, auth: str, tell: Tell) -> None:
         """Have every image of the repository that is one for this platform."""
+        _check_name(reference)
         with _no_prompt(), self._open(reference, auth, tell) as repository:
             count = 0
             for tag in repository.tags():
@@ -59,8 +61,8 @@ class Remote:
     def push(self, reference: Reference, platform: Platform | None, auth: str, tell: Tell,
              tell_pushed: TellPushed) -> None:
         """Push one tag, or every tag that the repository has here if `reference` has none."""
-        wanted = [reference] if reference.tag or reference.digest else pushing.tags_of(self._store, reference)
         tell(Progress("", f"The push refers to repository [{reference.name}]"))
+        wanted = [reference] if reference.tag or reference.digest else pushing.tags_of(self._store, reference)
 
         def open(neighbours: Sequence[str]) -> Repository:
             return self._open(reference, auth, tell, "pull,push", neighbours)
@@ -129,6 +131,12 @@ def _no_prompt() -> Iterator[None]:
         yield
     except Unauthorized as error:
         raise PydockerError(str(error)) from error
+
+
+def _check_name(reference: Reference) -> None:
+    """`FROM scratch` means no image at all: none is looked for."""
+    if reference.familiar_name == "scratch":
+        raise InvalidParameter("'scratch' is a reserved name")
 
 
 def _platform(config: ImageConfig) -> Platform:

@@ -51,7 +51,7 @@ def test_the_docker_client_does_the_same(engine: Engine, name: str) -> None:
 
 @pytest.mark.parametrize(("reference", "words"), [
     ("127.0.0.1:1/x:1", "connection refused"), ("UPPER", "repository name (library/UPPER) must be lowercase"),
-    ("a b", "invalid reference format"),
+    ("a b", "invalid reference format"), ("scratch", "'scratch' is a reserved name"),
 ])
 def test_bad_names(engine: Engine, reference: str, words: str) -> None:
     result = engine.pydocker("pull", reference)

@@ -90,8 +90,10 @@ def test_the_same_layer_twice_in_one_image(pulled: Pull, push: Push, store: Imag
 def test_by_digest(pulled: Pull, push: Push) -> None:
     name = push("digest:1", BASE)
     digest = pulled(name).digests[0]
-    other = pulled(digest)
+    told: list[Progress] = []
+    other = pulled(digest, told)
     assert digest in other.digests
+    assert told[0] == Progress(digest, "Pulling from digest")  # the whole name, as in Docker
 
 
 def test_a_new_image_under_an_old_tag_leaves_the_old_one_dangling(pulled: Pull, push: Push, store: ImageStore) -> None:

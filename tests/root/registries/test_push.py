@@ -95,10 +95,11 @@ def test_every_tag_of_a_repository(make_engine: Callable[..., Engine], engine: E
 def test_what_cannot_be_pushed(engine: Engine, registry: Registry) -> None:
     name = registry.name("none/x")
     result = engine.pydocker("push", name)
-    assert (result.code, result.err) == (
-        1, f"Error response from daemon: An image does not exist locally with the tag: {name}\n")
+    assert (result.code, result.err) == (1, f"An image does not exist locally with the tag: {name}\n")
+    every = engine.pydocker("push", "-a", name)
+    assert (every.code, every.out, every.err) == (1, f"The push refers to repository [{name}]\n", result.err)
     engine.ok("tag", "busybox", f"{name}:1")
-    assert engine.pydocker("push", f"{name}:2").err == f"Error response from daemon: tag does not exist: {name}:2\n"
+    assert engine.pydocker("push", f"{name}:2").err == f"tag does not exist: {name}:2\n"
     refused = engine.pydocker("push", "--platform", "linux/s390x", f"{name}:1")
     assert (refused.code, "does not match the specified platform: wanted linux/s390x" in refused.err) == (1, True)
     assert not [line for line in registry.requests() if "/none/x/" in line]

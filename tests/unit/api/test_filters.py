@@ -40,6 +40,9 @@ def test_both_ways_of_writing() -> None:
     ('{"label": ["a"]}', ["alpine:3", "registry.example:5000/team/app:1", ""]),
     ('{"label": ["a=c"]}', []),
     ('{"before": ["app"]}', ["alpine:3"]),
+    ('{"before": ["app", "alpine"]}', []), ('{"since": ["alpine", "app"]}', []),
+    ('{"reference": ["*/*/*"]}', ["registry.example:5000/team/app:1"]),
+    ('{"reference": ["docker.io/*/*"]}', ["alpine:3"]), ('{"reference": ["docker.io/library/alpine"]}', ["alpine:3"]),
     ('{"since": ["alpine"]}', ["registry.example:5000/team/app:1", ""]),
 ])
 def test_images(text: str, names: list[str]) -> None:

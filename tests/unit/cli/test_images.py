@@ -69,6 +69,7 @@ def test_df_verbose(pydocker: CommandLine) -> None:
     assert "Build cache usage: 7B\n" in out
     shown = json.loads(pydocker("system", "df", "-v", "--format", "json").out)
     assert [(row["ID"], row["UniqueSize"]) for row in shown["Images"]] == [(ID, "1.5MB"), (ID[:-1] + "0", "1MB")]
+    assert [row["Digest"] for row in shown["Images"]] == ["", ""]
     assert shown["Volumes"] == [{"Name": "v", "Links": "0", "Size": "50B"}]
 
 

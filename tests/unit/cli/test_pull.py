@@ -28,7 +28,7 @@ def test_plain_lines_where_nobody_watches(pydocker: CommandLine) -> None:
 
 def test_an_error_at_the_end_of_the_stream(pydocker: CommandLine) -> None:
     pydocker.server.answers = [answer("200 OK", b'{"errorDetail":{"message":"no"},"error":"manifest unknown"}')]
-    assert pydocker("pull", "alpine:9") == (1, "", "Error response from daemon: manifest unknown\n")
+    assert pydocker("pull", "alpine:9") == (1, "", "manifest unknown\n")
 
 
 def test_run_pulls_what_is_missing_and_creates_again(pydocker: CommandLine) -> None:

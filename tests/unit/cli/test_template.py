@@ -113,4 +113,5 @@ def test_json_is_gos() -> None:
     """Docker's `json` leaves HTML's characters alone; a row of a list, which Go encodes by itself, has them escaped."""
     assert template.to_json({"b": "<none>", "a": "&\u2028"}) == r'{"a":"&\u2028","b":"<none>"}'
     assert template.to_json(template.Row({"b": "<none>", "a": "&"})) == r'{"a":"\u0026","b":"\u003cnone\u003e"}'
+    assert template.to_json([template.Row({"a": "<none>"})]) == r'[{"a":"\u003cnone\u003e"}]'
     assert template.to_json(template.typed({"b": 1, "a": None})) == '{"b":1,"a":null}'
