@@ -110,14 +110,15 @@ class Firewall:
 
     def _is_used(self, version: int) -> bool:
         """Whether another engine has networks of this kind, or somebody else rules for what the host forwards. A chain
-        that is empty says nothing."""
+        that is empty says nothing, nor do exceptions for networks of other engines: they may be about to go."""
         chains = nft.chains()
-        ours = engines.others(self.table, chains)
+        neighbours = engines.others(self.table, chains)
+        ours = (self.table, *neighbours)
         others = [one for one in foreign.forwarding(chains, self.table) if (one.family, one.table) not in [
             ("inet", table) for table in ours]]
-        return (any(engines.routes(table, version) for table in ours)
-                or any(foreign.others(self.table, nft.rules(chain)) for chain in others)
-                or legacy.has_others(self.table))
+        return (any(engines.routes(table, version) for table in neighbours)
+                or any(foreign.others(ours, nft.rules(chain)) for chain in others)
+                or legacy.has_others(ours))
 
     def publish(self, network: Network, endpoint: Endpoint) -> None:
         """Its published ports lead there from now on. Raises PydockerError."""
@@ -239,8 +240,8 @@ class Firewall:
         self._adjust(elements)
 
     def _close(self) -> None:
+        self._adjust(())  # before: by our table, another engine knows that such exceptions are ours
         self._apply_with_exceptions(f"add table inet {self.table}\ndelete table inet {self.table}\n", ())
-        self._adjust(())
         for name in (SHAPE, _SEEN):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.directory / name)

@@ -46,7 +46,7 @@ def exceptions(table: str, chain: Chain, rules: Sequence[Rule], bridges: Iterabl
     A chain that drops nothing (any more) needs none.
     """
     ours = {rule.comment: rule.handle for rule in rules if _is_ours(table, rule)}
-    wanted = dict(_wanted(table, bridges)) if drops(chain, others(table, rules)) else {}
+    wanted = dict(_wanted(table, bridges)) if drops(chain, others((table,), rules)) else {}
     where = f"{chain.family} {chain.table} {chain.name}"
     added = (f'insert rule {where} {match} counter accept comment "{comment}"\n'
              for comment, match in wanted.items() if comment not in ours)
@@ -54,9 +54,9 @@ def exceptions(table: str, chain: Chain, rules: Sequence[Rule], bridges: Iterabl
     return "".join((*added, *gone))
 
 
-def others(table: str, rules: Iterable[Rule]) -> list[Rule]:
-    """Without our exceptions."""
-    return [rule for rule in rules if not _is_ours(table, rule)]
+def others(tables: Iterable[str], rules: Iterable[Rule]) -> list[Rule]:
+    """Without the exceptions of the engines whose tables these are."""
+    return [rule for rule in rules if not any(_is_ours(table, rule) for table in tables)]
 
 
 def _is_ours(table: str, rule: Rule) -> bool:

@@ -7,7 +7,7 @@ needs no program for it.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -72,10 +72,11 @@ def walls(table: str, bridge: str) -> Iterator[str]:
             yield f"{program}, perhaps (the program that shows its rules is not there),"
 
 
-def has_others(table: str) -> bool:
-    """Whether there are rules in FORWARD besides our exceptions; where no program shows them, there may be."""
+def has_others(tables: Collection[str]) -> bool:
+    """Whether there are rules in FORWARD besides the exceptions of the engines whose tables these are; where no program
+    shows them, there may be."""
     try:
-        return any(rule.startswith("-A") and not _is_ours(table, rule)
+        return any(rule.startswith("-A") and not any(_is_ours(table, rule) for table in tables)
                    for program in programs() for rule in _rules(program))
     except PydockerError:
         return True

@@ -164,6 +164,29 @@ def test_a_router_for_two_engines(table: str, tmp_path: Path, first_goes: bool) 
         second.dismiss(six)
 
 
+@pytest.mark.parametrize("drop", [
+    ("nft", "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }"),
+    ("iptables-legacy", "-P", "FORWARD", "DROP")], ids=["nft", "iptables-legacy"])
+def test_another_engines_exceptions_need_no_router(table: str, tmp_path: Path, drop: tuple[str, ...]) -> None:
+    """Neither for internal networks, nor for those of one that goes at the same moment, whose exceptions go last."""
+    path = Path("/proc/sys/net/ipv4/ip_forward")
+    path.write_text("0")
+    inner = msgspec.structs.replace(NET, id=NetworkId("b" * 64), internal=True, pools=(Pool("10.80.0.0/24"),))
+    subprocess.run(drop, check=True)
+    with _engine(table, tmp_path / "1") as (first, has), _engine(f"{table}-2", tmp_path / "2") as (second, also):
+        for engine, networks, network in ((first, has, NET), (second, also, inner)):
+            networks.append(network)
+            engine.admit(network)
+        has.clear()
+        first.dismiss(NET)
+        found, written = path.read_text(), path.write_text("0")
+        also.clear()
+        second.dismiss(inner)
+    subprocess.run(("nft", "delete", "table", "ip", "filter"), capture_output=True, check=False)
+    subprocess.run(("iptables-legacy", "-P", "FORWARD", "ACCEPT"), check=True)
+    assert (found, written) == ("0\n", 1)
+
+
 def test_who_is_let_in_while_another_engine_turns_it_off(table: str, tmp_path: Path) -> None:
     """That one saw no table of ours yet, and we saw the host forward: each looks once more."""
     path = Path("/proc/sys/net/ipv4/ip_forward")
