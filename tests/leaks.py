@@ -15,6 +15,7 @@ A process may need a moment to leave, so `settled` looks again until nothing is 
 """
 
 import ctypes
+import errno
 import fcntl
 import functools
 import os
@@ -153,7 +154,22 @@ def remove_parents(token: str) -> None:
     for hierarchy in hierarchies():
         for directory, names, _ in os.walk(hierarchy):
             if token in names:
-                os.rmdir(os.path.join(directory, token))
+                remove_cgroup(os.path.join(directory, token))
+
+
+def remove_cgroup(path: str | Path) -> None:
+    """A process that has ended leaves its cgroup a moment later: until then it is busy."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            os.rmdir(path)
+            return
+        except FileNotFoundError:  # who made it was about to remove it
+            return
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 def end(before: Snapshot, scope: Scope) -> None:
@@ -174,7 +190,7 @@ def end(before: Snapshot, scope: Scope) -> None:
             subprocess.run(["umount", "--lazy", mount.partition(" (")[0]], check=False)
     for cgroup in sorted({*cgroups(scope.token)} - before["cgroup"], reverse=True):
         with suppress(OSError):
-            os.rmdir(cgroup)
+            remove_cgroup(cgroup)
 
 
 def own_processes(scope: Scope) -> Iterator[str]:

@@ -16,12 +16,16 @@ Worker = subprocess.Popen[str]
 
 @pytest.fixture
 def cgroup(leak_check: None, cgroup_parent: str) -> Iterator[Cgroup]:
-    """A cgroup in every hierarchy of this host; not made yet, and gone in the end with its parent."""
-    opened = cgroups.open(f"{cgroup_parent}/box")
+    """A cgroup in every hierarchy of this host; not made yet, and gone in the end with its parent.
+
+    Not the session's parent: engines that outlive a test file keep theirs there.
+    """
+    parent = f"{cgroup_parent}-cgroups"
+    opened = cgroups.open(f"{parent}/box")
     yield opened
     opened.kill()
     opened.destroy()
-    cgroups.open(cgroup_parent).destroy()
+    cgroups.open(parent).destroy()
 
 
 @pytest.fixture

@@ -65,4 +65,4 @@ class Containerd:
         self._process.terminate()
         self._process.wait(60)
         unmount_below(self._root)
-        remove_cgroups(os.fspath(self._root.name))
+        remove_cgroups(os.fspath(self._root))

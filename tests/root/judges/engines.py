@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import leaks
 from tests.engine import CHECKOUT, Result
 from tests.root.cli.terminals import Terminal
 
@@ -125,7 +126,7 @@ def remove_cgroups(word: str) -> None:
     """Remove the empty cgroups that have this word in their path, in every hierarchy."""
     for directory, _, _ in os.walk("/sys/fs/cgroup", topdown=False):
         if word in directory:
-            os.rmdir(directory)
+            leaks.remove_cgroup(directory)
 
 
 def unmount_below(root: Path) -> None:

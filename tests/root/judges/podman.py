@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 from tests import leaks
@@ -76,20 +75,8 @@ class Podman:
         for words in (("pod", "rm", "--all", "--force", "--time", "0"), ("rm", "--all", "--force", "--time", "0")):
             subprocess.run([*self._command, *words], env=self._environment, capture_output=True, check=True)
         if not self._parent.endswith(".slice"):
-            self._remove_conmons()
-
-    def _remove_conmons(self) -> None:
-        """The cgroup of conmon: podman makes it when it needs it, and leaves it or does not."""
-        until = time.monotonic() + 30
-        for hierarchy in leaks.hierarchies():
-            directory = Path(f"{hierarchy}{self._parent}/conmon")
-            while directory.is_dir():
-                try:
-                    directory.rmdir()
-                except OSError:  # conmon is about to end
-                    if time.monotonic() > until:
-                        raise
-                    time.sleep(0.05)
+            for hierarchy in leaks.hierarchies():  # podman makes it when it needs it, and leaves it or does not
+                leaks.remove_cgroup(f"{hierarchy}{self._parent}/conmon")
 
     def close(self) -> None:
         self.clear()

@@ -22,7 +22,7 @@ from pydocker.monitor.launch import FILE
 from pydocker.monitor.ociruntime import Runtime
 from pydocker.monitor.plan import Create
 from tests.engine import CHECKOUT, COLD, Engine
-from tests.leaks import hierarchies
+from tests.leaks import hierarchies, remove_cgroup
 from tests.root.containers.room import name, wait_until
 
 NONE = "resource temporarily unavailable (fork(2))"
@@ -36,7 +36,7 @@ def limited(token: str) -> Iterator[Path]:
         directory.mkdir()
         if (directory / "pids.max").exists():
             yield directory
-            directory.rmdir()
+            remove_cgroup(directory)
             return
         directory.rmdir()
     pytest.skip("no cgroup limits processes here")
@@ -44,17 +44,21 @@ def limited(token: str) -> Iterator[Path]:
 
 @contextmanager
 def no_more(limited: Path, pid: int, more: int = 0) -> Iterator[None]:
-    """The process may have no other one, nor its children; or so many `more`."""
+    """The process may have no other one, nor its children; or so many `more`, if it has one thread.
+
+    Nothing at all, and not as many threads as it has: one of them may be about to end.
+    """
     home = cgroup_of(limited.parent, pid)
     (limited / "cgroup.procs").write_text(str(pid))
-    (limited / "pids.max").write_text(str(len(os.listdir(f"/proc/{pid}/task")) + more))
+    (limited / "pids.max").write_text(str(more and 1 + more))
     try:
         yield
     finally:
         (limited / "pids.max").write_text("max")
-        for left in (limited / "cgroup.procs").read_text().split():
-            with suppress(ProcessLookupError):  # it has just ended
-                (home / "cgroup.procs").write_text(left)
+        while left := (limited / "cgroup.procs").read_text().split():  # one may fork meanwhile
+            for one in left:
+                with suppress(ProcessLookupError):  # it has just ended
+                    (home / "cgroup.procs").write_text(one)
 
 
 def cgroup_of(hierarchy: Path, pid: int) -> Path:
