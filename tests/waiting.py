@@ -25,6 +25,18 @@ def catches(pid: int, number: signal.Signals) -> bool:
     return False
 
 
+def rests(pid: int) -> bool:
+    """Whether the process does not come to run for a while: a frozen one may still be on its way off the processor."""
+    before = ran(pid)
+    time.sleep(0.1)
+    return ran(pid) == before
+
+
+def ran(pid: int) -> str:
+    """The time on a processor of a process so far (proc_pid_schedstat)."""
+    return Path(f"/proc/{pid}/schedstat").read_text()
+
+
 def stop(pid: int) -> None:
     """SIGSTOP, and return when the process has stopped: it has to be scheduled for that (proc_pid_stat(5), state)."""
     os.kill(pid, signal.SIGSTOP)

@@ -12,6 +12,7 @@ from runtime.cgroups import branch, v1, v2
 from runtime.cgroups.steps import SetLimit
 from runtime.errors import StepFailed
 from runtime.spec.resources import LinuxCPU, LinuxMemory, LinuxPids, LinuxResources
+from tests.waiting import ran, rests
 
 SLEEP = "import time; time.sleep(100)"
 FORKS = """
@@ -99,13 +100,12 @@ def test_frozen_processes_do_not_run_and_thaw_unharmed(which, request, start):
     worker.stdin.flush()
     worker.stdout.readline()
     part.freeze()
-    before = Path(f"/proc/{worker.pid}/schedstat").read_text()
+    until(lambda: rests(worker.pid))
     assert state(worker.pid) != "R"
-    time.sleep(0.05)
-    assert Path(f"/proc/{worker.pid}/schedstat").read_text() == before
+    before = ran(worker.pid)
     part.thaw()
     worker.stdout.readline()
-    until(lambda: Path(f"/proc/{worker.pid}/schedstat").read_text() != before)
+    until(lambda: ran(worker.pid) != before)
 
 
 @pytest.mark.parametrize("which", ["only_v1", "only_v2"])

@@ -148,6 +148,12 @@ class Room:
         wait_until(waits)
         return id
 
+    def program(self, *argv: str, **options: Any) -> ContainerId:
+        """Start one that has become its program: until execve(2) its process is the runtime's."""
+        id = self.start(*argv, **options)
+        wait_until(lambda: name(self.containers.get(id).state.pid) == argv[0])
+        return id
+
     def run(self, *argv: str, **options: Any) -> Ended:
         """Run to the end; the output is the log's."""
         id = self.create(*argv, **options)

@@ -9,7 +9,7 @@ from tests.root.containers.room import Room, fails, wait_until
 
 def test_every_process_of_it_and_no_other(any_room: Room) -> None:
     id = any_room.start("sh", "-c", "sleep 111 & sleep 222 & echo ready; wait")
-    other = any_room.start("sleep", "333")
+    other = any_room.program("sleep", "333")
     wait_until(lambda: any_room.log(id) == b"ready\n")
     titles, rows = any_room.containers.top(id, "")
     assert [titles[0], titles[1], titles[-1]] == ["UID", "PID", "CMD"]
@@ -17,11 +17,11 @@ def test_every_process_of_it_and_no_other(any_room: Room) -> None:
     pid = any_room.containers.get(id).state.pid
     assert [row[-1][:2] for row in rows if row[1] == str(pid)] == ["sh"]
     assert len(rows) == 3
-    assert [row[-1] for row in any_room.containers.top(other, "-e -o pid,args")[1]] == ["sleep 333"]
+    wait_until(lambda: [row[-1] for row in any_room.containers.top(other, "-e -o pid,args")[1]] == ["sleep 333"])
 
 
 def test_options_are_those_of_ps(room: Room) -> None:
-    id = room.start("sleep", "100")
+    id = room.program("sleep", "100")
     pid = str(room.containers.get(id).state.pid)
     assert room.containers.top(id, "-o pid,comm") == (["PID", "COMMAND"], [[pid, "sleep"]])
     titles, [row] = room.containers.top(id, "auxf")  # `f` does not go with `-q`

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from runtime.spec.defaults import (
     default_mounts,
     default_namespaces,
 )
+from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "runtime"]
@@ -108,7 +108,13 @@ class Runtime:
         self.configure(*args, **process)
         self.create()
         self("start", "c", check=True)
-        return self.pid()
+        return self.program()
+
+    def program(self) -> int:
+        """The host's number of init, when that has become its program: `start` does not wait for execve(2)."""
+        pid = self.pid()
+        wait_until(lambda: executed(pid))
+        return pid
 
     def state(self) -> dict[str, Any]:
         return json.loads(self("state", "c", check=True).stdout)
@@ -118,11 +124,16 @@ class Runtime:
 
     def await_status(self, status: str) -> None:
         """Return when the container is in this state."""
-        for _ in range(1000):
-            if self.state()["status"] == status:
-                return
-            time.sleep(0.02)
-        raise AssertionError(f"still {self.state()}")
+        wait_until(lambda: self.state()["status"] == status)
+
+
+def executed(pid: int) -> bool:
+    """Whether it is no interpreter of ours any more, and has its words by now; or has ended."""
+    try:
+        return not os.path.samefile(f"/proc/{pid}/exe", sys.executable) and bool(
+            Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return True
 
 
 @pytest.fixture(scope="session")

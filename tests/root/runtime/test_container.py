@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from runtime.linux.mountinfo import mountinfo
 from runtime.spec import LinuxCapabilities, POSIXRlimit, User
 from runtime.spec.defaults import DEFAULT_CAPABILITIES
 from tests.root.runtime.conftest import Runtime
+from tests.waiting import wait_until
 
 KINDS = ("mnt", "pid", "net", "uts", "ipc", "cgroup")
 
@@ -62,8 +62,7 @@ def test_mount_namespace_joined_by_path(runtime: Runtime) -> None:
     other = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sleep", "100"])
     try:
         link = f"/proc/{other.pid}/ns/mnt"
-        while os.readlink(link) == os.readlink("/proc/self/ns/mnt"):
-            time.sleep(0.01)
+        wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")  # with its propagation changed
         runtime.configure("sh", "-c", "readlink /proc/self/ns/mnt; ls /")
         runtime.change(linux__namespaces=[{"type": "mount", "path": link}, {"type": "pid"}], hostname="")
         joined, *names = runtime.run().stdout.split()

@@ -110,12 +110,12 @@ def test_signals_have_names_and_numbers(runtime: Runtime, word: str) -> None:
 
 
 def test_kill_all_reaches_every_process(runtime: Runtime) -> None:
-    runtime.configure("sh", "-c", "sleep 300 & sleep 300")
+    runtime.configure("sh", "-c", "sleep 300 & sleep 300; true")
     runtime.change(linux__namespaces=[{"type": "mount"}], hostname="",
                    mounts=[{"destination": "/proc", "type": "proc"}])
     runtime.create()
     runtime("start", "c", check=True)
-    time.sleep(0.3)
+    wait_until(lambda: len(json.loads(runtime("ps", "--format", "json", "c", check=True).stdout)) == 3)
     runtime("kill", "--all", "c", "KILL", check=True)
     runtime.await_status("stopped")
 
@@ -209,10 +209,14 @@ class ConsoleServer:
         connection.close()
         self.listener.close()
 
-    def output(self) -> str:
-        """All that the container writes until its terminal is closed."""
+    def output(self, until: bytes = b"") -> str:
+        """All that the container writes, until these words, or its terminal is closed."""
         found = b""
         try:
+            while until and until not in found:
+                found += os.read(self.master, 1000)
+            if until:
+                return found.decode()
             while piece := os.read(self.master, 1000):
                 found += piece
         except OSError:
@@ -232,8 +236,9 @@ def test_console_socket(runtime: Runtime) -> None:
     assert server.message == b"/dev/pts/0"
     assert os.isatty(server.master) and termios.tcgetattr(server.master)
     runtime("start", "c", check=True)
+    said = server.output(until=b"hi\r\n")  # or the terminal's echo of what is typed could come anywhere
     os.write(server.master, b"typed\n")
-    lines = server.output().splitlines()  # the terminal's echo of what was typed may come first
+    lines = (said + server.output()).splitlines()
     assert {"/dev/pts/0", "24 99", "hi", "got typed"} <= {*lines}
     assert any(line.startswith("crw") and "136" in line for line in lines)
 

@@ -2,18 +2,11 @@
 
 import json
 import signal
-import time
-from pathlib import Path
 
 import pytest
 
 from runtime.state import start_time
-from tests.waiting import catches, wait_until
-
-
-def ran(pid: int) -> str:
-    """The time on a processor of a process so far."""
-    return Path(f"/proc/{pid}/schedstat").read_text()
+from tests.waiting import catches, ran, rests, wait_until
 
 
 @pytest.fixture
@@ -26,9 +19,8 @@ def paused(runtime):
 def test_a_paused_container_does_not_run_and_says_so(runtime, paused):
     assert runtime.state()["status"] == "paused"
     assert "paused" in runtime("list").stdout
+    wait_until(lambda: rests(paused))
     before = ran(paused)
-    time.sleep(0.1)
-    assert ran(paused) == before
     runtime("resume", "c", check=True)
     assert runtime.state()["status"] == "running"
     wait_until(lambda: ran(paused) != before)
@@ -86,17 +78,18 @@ def test_a_container_that_was_not_started_can_be_paused(runtime):
 
 def test_ps_lists_the_processes_as_the_host_sees_them(runtime):
     pid = runtime.background("sh", "-c", "sleep 100 & exec sleep 200")
-    for _ in range(500):
-        pids = json.loads(runtime("ps", "--format", "json", "c", check=True).stdout)
-        if len(pids) == 2 and "sleep 200" in runtime("ps", "c", check=True).stdout:
-            break
-        time.sleep(0.01)
-    assert pid in pids
+    programs = ("ps", "c", "-o", "pid,args", "-e")
+
+    def begun() -> bool:
+        lines = runtime(*programs, check=True).stdout.splitlines()[1:]
+        return {line.split(maxsplit=1)[1] for line in lines} == {"sleep 100", "sleep 200"}
+
+    wait_until(begun)  # a child is the shell, until it has become the program
+    pids = json.loads(runtime("ps", "--format", "json", "c", check=True).stdout)
+    assert pid in pids and len(pids) == 2
     title, *lines = runtime("ps", "c", check=True).stdout.splitlines()
     assert title.split()[:3] == ["UID", "PID", "PPID"]
     assert sorted(int(line.split()[1]) for line in lines) == sorted(pids)
-    title, *lines = runtime("ps", "c", "-o", "pid,args", "-e", check=True).stdout.splitlines()
-    assert {line.split(maxsplit=1)[1] for line in lines} == {"sleep 100", "sleep 200"}
 
 
 @pytest.mark.parametrize("options, refused", [

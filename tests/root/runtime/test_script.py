@@ -68,7 +68,8 @@ def look(command: list[str], cgroup: str) -> Seen:
         seen["inside"] = normal(said)
         found = directories(cgroup)
         pids = {pid for directory in found for pid in (directory / "cgroup.procs").read_text().split()}
-        init = max(pids, key=int)  # the program: it has no children, and nobody but who waits for it is there, too
+        # The program: nobody but who waits for it is there, too, outside of its pid namespace.
+        (init,) = [pid for pid in pids if namespace(pid, "pid") == "another"]
         seen["namespaces"] = {kind: namespace(init, kind) for kind in KINDS}
         seen["mountinfo"] = normal(Path(f"/proc/{init}/mountinfo").read_text())
         seen["values"] = {f"{directory}/{file}": value for directory in found

@@ -36,7 +36,7 @@ def with_maps(runtime: Runtime, **changes: Any) -> None:
 def running(runtime: Runtime) -> int:
     runtime.create()
     runtime("start", "c", check=True)
-    return runtime.pid()
+    return runtime.program()
 
 
 def test_root_is_nobody_outside(runtime: Runtime) -> None:
@@ -244,7 +244,7 @@ def test_a_terminal(runtime: Runtime) -> None:
     running(runtime)
     done = subprocess.run(["script", "-qec", " ".join([*runtime_words(runtime), "exec", "-t", "c", "sh", "-c",
                                                        "'tty; stat -c %u /dev/pts/0'"]), "/dev/null"],
-                          capture_output=True, text=True, timeout=30, check=False, cwd=Path(__file__).parents[3])
+                          capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[3])
     assert done.stdout.split() == ["/dev/pts/0", "0"]
 
 

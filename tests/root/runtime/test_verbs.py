@@ -161,7 +161,7 @@ def test_exec_in_a_cgroup_below(runtime: Runtime) -> None:
     below.mkdir()
     runtime("exec", "--detach", "--cgroup", asked, "c", "sleep", "99", check=True, **QUIET)
     (member,) = (below / "cgroup.procs").read_text().split()
-    assert "99" in Path(f"/proc/{member}/cmdline").read_text()
+    wait_until(lambda: Path(f"/proc/{member}/cmdline").read_text() == "sleep\x0099\0")
 
 
 def test_kill_in_a_shared_pid_namespace_reaches_all(runtime: Runtime) -> None:
@@ -170,18 +170,16 @@ def test_kill_in_a_shared_pid_namespace_reaches_all(runtime: Runtime) -> None:
     runtime.change(linux__namespaces=[one for one in config["linux"]["namespaces"] if one["type"] != "pid"])
     runtime.create()
     runtime("start", "c", check=True)
-    procs = None
-    for _ in range(100):
-        procs = json.loads(runtime("ps", "--format", "json", "c", check=True).stdout)
-        if len(procs) == 2:
-            break
-    assert procs and len(procs) == 2
+    wait_until(lambda: len(processes(runtime)) == 2)
     runtime("kill", "c", "KILL", check=True)
-    for _ in range(100):
-        if not json.loads(runtime("ps", "--format", "json", "c", check=True).stdout):
-            break
+    wait_until(lambda: not processes(runtime))
     runtime.await_status("stopped")
-    assert json.loads(runtime("ps", "--format", "json", "c", check=True).stdout) == []
+
+
+def processes(runtime: Runtime) -> list[int]:
+    """Of the container, by the host's numbers."""
+    found: list[int] = json.loads(runtime("ps", "--format", "json", "c", check=True).stdout)
+    return found
 
 
 def test_what_the_container_leaves_behind_is_adopted_unless_it_is_not_wanted(runtime: Runtime) -> None:
@@ -196,13 +194,21 @@ def test_what_the_container_leaves_behind_is_adopted_unless_it_is_not_wanted(run
         run = subprocess.Popen(line, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         wait_until(lambda: (runtime.rootfs / "pid").exists() and (runtime.rootfs / "pid").read_text().strip())
         orphan = int((runtime.rootfs / "pid").read_text())
-        for _ in range(100):
-            parent = int(Path(f"/proc/{orphan}/stat").read_text().rpartition(")")[2].split()[1])
-            if parent != int(runtime.pid()):
-                break
+        wait_until(lambda orphan=orphan: outside(runtime, orphan))
+        parent = parent_of(orphan)
         (runtime.rootfs / "over").touch()
         assert (parent == run.pid) == adopted, (words, parent, run.pid)
         assert run.wait(60) == 0
+
+
+def outside(runtime: Runtime, pid: int) -> bool:
+    """Whether its parent is no process of the container: first it is the one that has forked it."""
+    inside = processes(runtime)
+    return parent_of(pid) not in inside
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.mark.parametrize(("words", "expected"), [
