@@ -16,8 +16,10 @@ Snapshot = dict[str, frozenset[str]]
 
 # A parameter of the kernel that no namespace separates, and that does no harm: attacks that write one write this.
 HARMLESS = "kernel/printk_ratelimit_burst"
-# Counters and random numbers; and what a desktop or another engine may change at any time lies below net, not here.
-VOLATILE = ("kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "fs/dentry-state", "fs/file-nr", "fs/inode-",
+# Counters and random numbers, and what the kernel lowers by itself when it has much to do; and what a desktop or
+# another engine may change at any time lies below net, not here.
+VOLATILE = ("kernel/hung_task_detect_count", "kernel/hung_task_warnings", "kernel/perf_event_max_sample_rate",
+            "kernel/random/", "kernel/ns_last_pid", "kernel/pty/nr", "fs/dentry-state", "fs/file-nr", "fs/inode-",
             "fs/aio-nr", "kernel/sched", "vm/stat_refresh", "vm/compact", "vm/drop_caches", "fs/quota/")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "console")
 AGENTS = ("release_agent", "notify_on_release")

@@ -251,7 +251,7 @@ class Box:
     def pid(self) -> int:
         return int(json.loads(self.call("state", self.id).stdout)["pid"])
 
-    def await_output(self, word: str, patience: float = 20) -> bool:
+    def await_output(self, word: str, patience: float = 60) -> bool:
         """Whether the program has written the word."""
         deadline = time.monotonic() + patience
         while word not in self.output:
@@ -263,11 +263,12 @@ class Box:
     def stop(self) -> bool:
         """Send SIGTERM to the program; whether it ended."""
         self.call("kill", self.id, "TERM")
-        for _ in range(500):
-            if json.loads(self.call("state", self.id).stdout)["status"] == "stopped":
-                return True
+        deadline = time.monotonic() + 60
+        while json.loads(self.call("state", self.id).stdout)["status"] != "stopped":
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.01)
-        return False
+        return True
 
     def delete(self) -> None:
         if self.made:

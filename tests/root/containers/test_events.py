@@ -43,8 +43,10 @@ def test_a_life_with_rm(room: Room, told: Listener) -> None:
     assert all(one.actor.attributes["name"] == "short" for one in events)
     die = events[3]
     assert (die.type, die.status, die.origin, die.scope) == ("container", "die", "busybox", "local")
+    took = int(die.actor.attributes["execDuration"])  # whole seconds: none, where the machine has nothing else to do
+    assert 0 <= took <= (die.nanoseconds - events[0].nanoseconds) / 10**9
     assert die.actor.attributes == {"tier": "front", "image": "busybox", "name": "short", "exitCode": "3",
-                                    "execDuration": "0"}
+                                    "execDuration": str(took)}
 
 
 def test_stop_restart_kill_and_remove(room: Room, told: Listener) -> None:

@@ -1,8 +1,8 @@
 """Figures that agree with the kernel's own."""
 
-import time
 from pathlib import Path
 
+from pydocker.containers.stats import Sample
 from pydocker.model.container import Container, HostConfig
 from tests.root.containers.room import Room, wait_until
 
@@ -42,14 +42,19 @@ def test_they_agree_with_the_cgroup(any_room: Room) -> None:
 def test_a_busy_one_uses_a_processor(room: Room) -> None:
     id = room.start("sh", "-c", "while :; do :; done")
     container = room.containers.get(id)
-    first = room.containers.sample(container)
-    time.sleep(0.3)
-    second = room.containers.sample(container)
-    assert first is not None
-    assert second is not None
-    used = second.figures.cpu.usage.total - first.figures.cpu.usage.total
-    assert 0 < used <= second.system - first.system + 2 * 10**7  # /proc/stat counts in ticks of 10 ms
-    assert second.taken > first.taken
+
+    def sample() -> Sample:
+        found = room.containers.sample(container)
+        assert found is not None
+        return found
+
+    # The two figures of one sample are not of one moment: a sample each before the first and after the last.
+    before, first = sample(), sample()
+    wait_until(lambda: sample().figures.cpu.usage.total > first.figures.cpu.usage.total + 10**8)
+    last, after = sample(), sample()
+    used = last.figures.cpu.usage.total - first.figures.cpu.usage.total
+    assert 10**8 < used <= after.system - before.system + 2 * 10**7  # /proc/stat counts in ticks of 10 ms
+    assert last.taken > first.taken
 
 
 def test_one_that_does_not_run_has_none(room: Room) -> None:

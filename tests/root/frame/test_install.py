@@ -21,13 +21,13 @@ def make(target: str, prefix: Path) -> None:
     """Not as a part of the `make test` that runs us: without its flags and its level."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     subprocess.run(("make", "--silent", target, f"PREFIX={prefix}"), cwd=CHECKOUT, env=environment, check=True,
-                   timeout=170)
+                   timeout=500)
 
 
 def call(engine: Engine, prefix: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     path = f"{prefix / 'bin'}:{os.environ['PATH']}"
     return subprocess.run(argv, cwd="/", env=engine.environment | {"PATH": path}, capture_output=True, text=True,
-                          timeout=170, check=False)
+                          timeout=500, check=False)
 
 
 @pytest.mark.parametrize("command", ["pydocker", "pydocker-runtime"])

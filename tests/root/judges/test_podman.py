@@ -60,7 +60,7 @@ def test_a_pod(podman: Judge) -> None:
     podman.ok("pod", "create", "--name", "pod", "--infra-image", "busybox", "--infra-command", "sleep 1000",
               "--share", "net,ipc,uts,pid", "--hostname", "peas")
     podman.ok("run", "--detach", "--pod", "pod", "--name", "box", "busybox", "sh", "-c",
-              "echo hello | nc -l -p 8080; sleep 1000")
+              "while :; do echo hello | nc -l -p 8080; done")
     told: list[str] = []
 
     def talked() -> bool:
@@ -111,9 +111,17 @@ def test_hooks(stage: str, podman: Judge, tmp_path: Path) -> None:
             "hook": {"path": program, "args": ["sh", "-c", f"cat > {told}"]}}
     (tmp_path / "hook.json").write_text(json.dumps(hook))
     hooked = replace(podman, command=(*podman.command, "--hooks-dir", str(tmp_path)))
-    inside = hooked.ok("run", "--name", "box", "busybox", "sh", "-c", "cat /var/told 2>/dev/null; sleep 0.5")
-    eventually(lambda: inside != "" or (out.exists() and out.read_text().endswith("}")))
-    state = json.loads(inside or out.read_text())
+    hooked.ok("run", "--detach", "--name", "box", "busybox", "sleep", "1000")
+    if stage == "poststop":
+        podman.ok("stop", "--time", "0", "box")
+
+    def heard() -> str:
+        if stage == "startContainer":
+            return podman("exec", "box", "cat", told).out
+        return out.read_text() if out.exists() else ""
+
+    eventually(lambda: heard().endswith("}"))
+    state = json.loads(heard())
     assert state["id"] == podman.ok("inspect", "--format", "{{.Id}}", "box")
     assert state["status"] in STAGES[stage]
 
@@ -125,16 +133,16 @@ def test_descriptors_are_handed_on(podmans: Pair) -> None:
         assert out.split() == ["0", "1", "2", "3"], judge.name
 
 
-def test_ready_is_passed_on(podman: Judge, tmp_path: Path) -> None:
+def test_ready_is_passed_on(podman: Judge, tmp_path: Path, token: str) -> None:
     """--sdnotify container: conmon is between systemd and the runtime, and the runtime between conmon and the program.
 
     The program's word is said by the test, at the place inside.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(30)
+        systemd.settimeout(60)
         told = replace(podman, environment={**podman.environment, "NOTIFY_SOCKET": str(tmp_path / "notify")})
-        program = ("sleep", "4711.0815")
+        program = ("sleep", f"4711.{int(token[-8:], 16)}")  # nobody else's on this machine
         with told.popen("run", "--detach", "--name", "box", "--sdnotify", "container", "busybox", *program) as process:
             eventually(lambda: bool(running(program)))
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inside:

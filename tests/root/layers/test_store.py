@@ -76,7 +76,7 @@ def test_a_sweep_takes_what_is_abandoned_and_leaves_what_is_being_made(layers: L
     assert list(layers) == [CHAIN]
 
 
-@pytest.mark.timeout(20)  # its failure is to wait for itself, for ever
+@pytest.mark.timeout(60)  # its failure is to wait for itself, for ever
 def test_what_was_just_committed_can_be_removed_within_the_drafts_context(layers: LayerStore, paths: Paths) -> None:
     with layers.draft() as draft, layers.draft() as late:
         unpacker = os.dup(draft.lock)  # a child that is done, but has not ended yet

@@ -52,7 +52,8 @@ config = Config(data_root={data!r}, exec_root={run!r}, cgroup_parent={parent!r},
 images = ImageStore(config.paths)
 containers = Containers(config.paths, config, images, images.layers, Spawner(Path({log!r})),
                         Networks(config.paths, config))
-asked = model.Config(image="busybox", cmd=("sh", "-c", "echo before; sleep 3; echo after; exit 5"))
+script = "echo before; until [ -e /go ]; do sleep 0.1; done; echo after; exit 5"
+asked = model.Config(image="busybox", cmd=("sh", "-c", script))
 id, _ = containers.create("survivor", asked, model.HostConfig(auto_remove={rm}), None, {{}})
 containers.start(id)
 print(id, flush=True)
@@ -70,7 +71,9 @@ def test_the_server_is_killed(room: Room, rm: bool) -> None:
         id = server.stdout.readline().decode().strip()
         server.kill()
     assert room.containers.get("survivor").state.running
-    assert room.containers.wait(id, WaitCondition.REMOVED if rm else WaitCondition.NOT_RUNNING).result() == 5
+    waiter = room.containers.wait(id, WaitCondition.REMOVED if rm else WaitCondition.NOT_RUNNING)
+    room.exec(id, "touch", "/go")
+    assert waiter.result() == 5
     if rm:
         assert room.left() == []
     else:
@@ -318,13 +321,19 @@ def removed(room: Room, id: ContainerId, verb: str) -> None:
 
 def copied(pid: int, file: Path) -> int:
     """A copy of its descriptor for this file."""
-    number = next(number for number in os.listdir(f"/proc/{pid}/fd")
-                  if os.readlink(f"/proc/{pid}/fd/{number}") == str(file))
+    number = next(number for number in os.listdir(f"/proc/{pid}/fd") if opened(pid, number) == str(file))
     process = os.pidfd_open(pid)
     try:
         return take_descriptor(process, int(number))
     finally:
         os.close(process)
+
+
+def opened(pid: int, number: str) -> str:
+    """What it is; "" if it has been closed meanwhile."""
+    with suppress(FileNotFoundError):
+        return os.readlink(f"/proc/{pid}/fd/{number}")
+    return ""
 
 
 def heard(watch: int) -> bool:

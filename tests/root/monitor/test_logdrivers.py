@@ -197,7 +197,7 @@ def writer_of(room: Room, id: ContainerId) -> int:
 @pytest.mark.parametrize("driver", ["json-file", "local"])
 def test_a_stuck_disk_does_not_hold_up_a_container_that_shall_not_be(room: Room, driver: str) -> None:
     """The writer is stopped, as if the disk had stopped."""
-    script = "read x; seq 1000000; echo through >&2; read x; echo again; sleep 100"
+    script = "read x; seq 1000000; echo through >&2; while read x; do echo again; done"
     id = room.start("sh", "-c", script, open_stdin=True, tty=False,
                     host=logged(driver, mode="non-blocking", max_buffer_size="64k"))
     terminal = room.attach(id, stdin=True, stdout=False)
@@ -206,9 +206,13 @@ def test_a_stuck_disk_does_not_hold_up_a_container_that_shall_not_be(room: Room,
     terminal.send(b"\n")
     terminal.until(b"through\n")  # and it is not through in vain: nothing of its output has been written yet
     os.kill(writer, signal.SIGCONT)
-    wait_until(lambda: b"\n" in room.log(id))
-    terminal.send(b"\n")
-    wait_until(lambda: b"again\n" in room.log(id))
+
+    def again() -> bool:
+        """What comes while there is still no room for it is lost."""
+        terminal.send(b"\n")
+        return b"again\n" in room.log(id)
+
+    wait_until(again)
     lines = room.log(id).decode().split()
     assert lines[:1000] == [str(number) for number in range(1, 1001)]
     assert len(lines) < 100_000

@@ -39,7 +39,8 @@ def test_a_session_has_a_cgroup_of_its_own(room: Room) -> None:
     wait_until(lambda: room.containers.exec_get(session).pid > 0)
     [group] = groups(room, id)
     assert group.name == f"exec-{session[:12]}"
-    assert (group / "cgroup.procs").read_text().split() == [str(room.containers.exec_get(session).pid)]
+    pid = str(room.containers.exec_get(session).pid)
+    wait_until(lambda: (group / "cgroup.procs").read_text().split() == [pid])
     terminal.end_input()
     terminal.rest()
     wait_until(lambda: not groups(room, id))

@@ -68,11 +68,12 @@ def test_input_outlives_a_client_without_stdin_once(room: Room) -> None:
 
 
 def test_nobody_reads_the_input(room: Room) -> None:
-    id = room.create("sh", "-c", "exec <&-; echo closed; sleep 0.2", open_stdin=True, stdin_once=True)
+    id = room.create("sh", "-c", "exec <&-; echo closed; sleep 100", open_stdin=True, stdin_once=True)
     terminal = room.attach(id, stdin=True)
     room.containers.start(id)
     terminal.until(b"closed")
     terminal.send(b"x" * 100_000)
+    room.containers.stop(id, 0)
     assert frames(terminal.rest())[1] == b"closed\n"
 
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from runtime import cgroups
 from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
+from tests.waiting import wait_until
 
 MIB = 1 << 20
 EAT = "dd if=/dev/zero of=/dev/null bs=60M count=1"  # a buffer of 60 MiB, in a container that has 24
@@ -71,9 +73,9 @@ def test_the_shape_is_runcs(runtime, cgroup_parent):
 
 def test_a_line_every_interval_until_the_container_ends(runtime):
     runtime.background("sleep", "100")
+    began = time.monotonic()
     events = follow(runtime, "--interval", "100ms")
     assert events.stdout is not None
-    began = time.monotonic()
     lines = [json.loads(events.stdout.readline()) for _ in range(3)]
     assert {line["type"] for line in lines} == {"stats"}
     assert time.monotonic() - began > 0.2
@@ -88,8 +90,7 @@ def test_out_of_memory_is_told(runtime):
     runtime.create()
     events = follow(runtime, "--interval", "1h")
     assert events.stdout is not None
-    while not any("events" in line for line in listening(events.pid)):
-        time.sleep(0.01)
+    wait_until(lambda: listens(events.pid))
     runtime("start", "c", check=True)
     assert json.loads(events.stdout.readline()) == {"type": "oom", "id": "c"}
     runtime("kill", "c", "KILL")
@@ -97,15 +98,16 @@ def test_out_of_memory_is_told(runtime):
     assert events.returncode == 0
 
 
-def listening(pid: int) -> list[str]:
-    """Evidence that the process waits for the kernel's notice: v1's eventfd, or v2's memory.events."""
+def listens(pid: int) -> bool:
+    """Whether the process waits for the kernel's notice: it has v1's eventfd, or v2's memory.events, and has come to
+    the end of preparing that.
+    """
     found = []
     for name in os.listdir(f"/proc/{pid}/fd"):
-        try:
-            found.append(os.readlink(f"/proc/{pid}/fd/{name}").replace("eventfd", "events"))
-        except FileNotFoundError:
-            continue
-    return found
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    waits = any("eventfd" in one or one.endswith("/memory.events") for one in found)
+    return waits and not any(one.endswith(("/memory.oom_control", "/cgroup.event_control")) for one in found)
 
 
 @pytest.mark.parametrize("words, refused", [

@@ -3,8 +3,6 @@
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +41,7 @@ class Recorder:
         tools = "/bin/readlink", "/bin/tr" if inside else "/usr/bin/tr"
         return {"path": "/bin/sh", "args": ["sh", "-c", RECORD, "recorder", "/seen" if inside else str(self.directory),
                                             kind],
-                "env": [f"READLINK={tools[0]}", f"TR={tools[1]}", "CAT=/bin/cat", "OWN=value"], "timeout": 20}
+                "env": [f"READLINK={tools[0]}", f"TR={tools[1]}", "CAT=/bin/cat", "OWN=value"], "timeout": 60}
 
     def seen(self, kind: str) -> dict[str, Any]:
         return json.loads((self.directory / kind).read_text())  # type: ignore[no-any-return]
@@ -180,14 +178,17 @@ def test_a_hook_that_takes_too_long_is_killed_with_its_children(runtime: Runtime
     pids.mkdir()
     pids.chmod(0o777)
     where = "/seen" if kind == "startContainer" else str(pids)
-    sleep = f"sleep 77.{os.getpid()}"  # nobody else's on this machine
+    sleep = f"sleep 777.{os.getpid()}"  # nobody else's on this machine; and longer than anybody here has patience
     script = f"{sleep} & echo $! > {where}/child; wait"
-    configured(runtime, {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"], "timeout": 1}]})
-    began = time.monotonic()
-    done = runtime("run", "--bundle", str(runtime.bundle), "c")
-    assert time.monotonic() - began < 10
-    assert done.returncode == 1
-    assert done.stderr == f"pydocker-runtime: error running {kind} hook #0: hook ran past specified timeout of 1.0s\n"
+    for seconds in (1, 10, 40):  # until it had the time to have a child
+        configured(runtime, {kind: [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"],
+                                     "timeout": seconds}]})
+        done = runtime("run", "--bundle", str(runtime.bundle), "c")
+        assert done.returncode == 1
+        assert done.stderr == (f"pydocker-runtime: error running {kind} hook #0: hook ran past specified timeout of "
+                               f"{seconds}.0s\n")
+        if (pids / "child").exists():
+            break
     assert (pids / "child").exists()
     wait_until(lambda: subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).returncode == 1)
 
@@ -211,10 +212,9 @@ def test_the_words_about_a_hook(runtime: Runtime, hook: dict[str, Any], words: s
 
 def test_a_daemon_that_a_hook_leaves_behind_is_not_waited_for(runtime: Runtime) -> None:
     pid = runtime.directory / "pid"
-    daemon = {"path": "/bin/sh", "args": ["sh", "-c", f"sleep 50 & echo $! > {pid}"], "env": ["PATH=/bin"]}
+    daemon = {"path": "/bin/sh", "args": ["sh", "-c", f"sleep 1000 & echo $! > {pid}"], "env": ["PATH=/bin"]}
     configured(runtime, {"prestart": [daemon]}, "true")
-    began = time.monotonic()
-    assert runtime.run().returncode == 0 and time.monotonic() - began < 20
+    assert runtime.run().returncode == 0  # within a minute, which is all that it may take
     os.kill(int(pid.read_text()), 9)
 
 
@@ -243,21 +243,13 @@ def test_a_time_out_that_is_none_is_refused(runtime: Runtime, timeout: int) -> N
 def test_a_hook_ends_with_a_runtime_that_is_killed(runtime: Runtime) -> None:
     """Else it would go on with a pid that is nobody's, or somebody else's; and `delete` could not find it."""
     said = runtime.directory / "said"
-    words = ["sh", "-c", f"echo $$ > {said}; exec sleep 60"]
+    words = ["sh", "-c", f"echo $$ > {said}; exec sleep 1000"]
     configured(runtime, {"createRuntime": [{"path": "/bin/sh", "args": words}]})
     create = subprocess.Popen([*COMMAND, "--root", str(runtime.root), "create", "--bundle", str(runtime.bundle), "c"],
                               cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
-    until(lambda: said.exists() and said.read_text().endswith("\n"))
+    wait_until(lambda: said.exists() and said.read_text().endswith("\n"))
     create.kill()
     create.wait()
     runtime("delete", "--force", "c", check=True)
-    until(lambda: start_time(int(said.read_text())) is None)
-
-
-def until(true: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if true():
-            return
-        time.sleep(0.02)
-    raise AssertionError("not within a minute")
+    wait_until(lambda: start_time(int(said.read_text())) is None)

@@ -53,7 +53,7 @@ def injected(runtime: Runtime, what: str) -> set[str]:
     """The step classes before which it failed."""
     done = subprocess.run([sys.executable, "-m", "tests.root.runtime.injected", what, str(runtime.root),
                            str(runtime.bundle)], cwd=REPOSITORY, capture_output=True, text=True,
-                          timeout=170, check=False)
+                          timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     number, *names = done.stdout.split()
     assert int(number) >= (12 if what == "exec" else 50)
