@@ -24,7 +24,7 @@ from runtime.linux.idmaps import maps_at
 from runtime.linux.namespaces import KINDS
 from runtime.machine import look
 from runtime.mounting import mapped
-from runtime.outside import console_for, go, opened, outcome, ready, stage, write_pid_file
+from runtime.outside import check_pid_file, console_for, go, opened, outcome, ready, stage, write_pid_file
 from runtime.plan import Container, Plan, plan
 from runtime.process.entrance import told
 from runtime.spec import OCI_VERSION, Hooks, LinuxIDMapping, Spec, State, Status, decode
@@ -115,6 +115,7 @@ def create(wanted: Wanted, console: int = -1) -> Record:
     """
     if wanted.systemd:
         need_systemd()
+    check_pid_file(wanted.pid_file)
     trace = opened(wanted.trace)
     with told(trace, "Decide", "read config.json, check it, decide on the plan", "runtime-spec config.md"):
         spec, container, decision = decided(wanted)

@@ -6,6 +6,7 @@
     │   └── Usage            so much that it was not begun: an unknown flag, too few words
     │       └── UnknownCommand   exit code 3
     ├── NoSuchContainer      the id is not known under this --root
+    ├── Damaged              what is kept for the id cannot be read
     ├── ContainerExists      the id is taken
     ├── WrongState           the container is not in a state in which this can be done
     ├── StepFailed           the kernel refused a step of the plan
@@ -41,6 +42,10 @@ class NoSuchContainer(Fault):
 
     def __init__(self, id: str) -> None:
         super().__init__(f"container {id}: container does not exist")
+
+
+class Damaged(Fault):
+    """What is kept for this id is not what was written: which process and cgroup it has is not known any more."""
 
 
 class ContainerExists(Fault):

@@ -15,7 +15,7 @@ from runtime.joining import exec_plan
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import parse
 from runtime.machine import look
-from runtime.outside import console_for, go, opened, outcome, ready, stage, write_pid_file
+from runtime.outside import check_pid_file, console_for, go, opened, outcome, ready, stage, write_pid_file
 from runtime.spec import LinuxCapabilities, Process, Status, User, decode_process
 from runtime.state import Place, Record, status
 from runtime.step import apply
@@ -46,6 +46,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 def join(place: Place, asked: Asked, console: int = -1) -> int:
     """Start the process; returns its pid. Raises Fault; then nothing is left."""
+    check_pid_file(asked.pid_file)
     trace = opened(asked.trace)
     record = place.record()
     now = status(place, record)

@@ -11,8 +11,8 @@ import signal
 
 import msgspec
 
-from runtime import cgroups
-from runtime.errors import Fault, InvalidArgument, NoSuchContainer, StepFailed, WrongState
+from runtime import cgroups, log
+from runtime.errors import Damaged, InvalidArgument, NoSuchContainer, StepFailed, WrongState
 from runtime.linux.descriptors import drain
 from runtime.process.entrance import end
 from runtime.spec import State, Status
@@ -172,6 +172,12 @@ def delete(place: Place, *, force: bool = False) -> None:
             raise
         place.remove()
         return
+    except Damaged as error:
+        if not force:
+            raise
+        log.warning(f"{error}: forgotten, and processes and cgroup that it may still have are left alone")
+        place.remove_whatever()
+        return
     now = status(place, record)
     # runc lets a container that was never started go without force.
     if not force and now not in (Status.STOPPED, Status.CREATED):
@@ -195,9 +201,12 @@ def every(root: str) -> list[State]:
     """The states of all containers below the root directory."""
     found = []
     for name in sorted(names(root)):
-        with contextlib.suppress(Fault):  # deleted meanwhile, or nothing of ours
-            place = Place(root, name)
-            found.append(msgspec.structs.replace(state(place), owner=owner(place.path)))
+        with contextlib.suppress(NoSuchContainer, InvalidArgument, FileNotFoundError):  # deleted, or nothing of ours
+            try:
+                place = Place(root, name)
+                found.append(msgspec.structs.replace(state(place), owner=owner(place.path)))
+            except Damaged as error:
+                log.warning(f"load container {name}: {error}")
     return found
 
 

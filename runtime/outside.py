@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from runtime import cgroups, init
 from runtime.errors import Fault, InvalidArgument
+from runtime.linux.descriptors import write_all
 from runtime.plan import Plan
 from runtime.spec import Process
 from runtime.stage import Inside, Outside
@@ -88,9 +89,21 @@ def write_pid_file(path: str, pid: int) -> None:
     if not path:
         return
     temporary = f"{path}.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
-        os.write(fd, str(pid).encode())
-    finally:
-        os.close(fd)
-    os.rename(temporary, path)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(fd, str(pid).encode())
+            os.rename(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise InvalidArgument(f"--pid-file {path}: {str(error.strerror).lower()} (open(2), rename(2))") from error
+
+
+def check_pid_file(path: str) -> None:
+    """Raises InvalidArgument where renaming would destroy what is there: /dev/null, a terminal, somebody's pipe."""
+    if path and os.path.exists(path) and not os.path.isfile(path):
+        raise InvalidArgument(f"--pid-file {path}: not a regular file")

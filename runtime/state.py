@@ -5,13 +5,15 @@ started when the file says (field 22 of /proc/PID/stat: a number that is not reu
 somebody reads exec.fifo.
 """
 
+import errno
 import os
 import re
+import stat
 
 import msgspec
 
-from runtime.errors import ContainerExists, InvalidArgument, NoSuchContainer
-from runtime.linux.descriptors import read
+from runtime.errors import ContainerExists, Damaged, InvalidArgument, InvalidSpec, NoSuchContainer, StepFailed
+from runtime.linux.descriptors import read, write_all
 from runtime.spec import (
     OCI_VERSION,
     Hooks,
@@ -113,24 +115,35 @@ class Place:
         temporary = f"{self.file}.{os.getpid()}"
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, msgspec.json.encode(record))
+            write_all(fd, msgspec.json.encode(record))
             os.rename(temporary, self.file)
-        except BaseException:
+        except BaseException as error:
             os.unlink(temporary)
+            if isinstance(error, OSError):
+                raise StepFailed(f"write {self.file}: {str(error.strerror).lower()} (write(2), rename(2))") from error
             raise
         finally:
             os.close(fd)
 
     def record(self) -> Record:
-        """Raises NoSuchContainer."""
+        """Raises NoSuchContainer, and Damaged if this is not what `write` wrote."""
         try:
+            if not stat.S_ISREG(os.stat(self.file).st_mode):
+                raise Damaged(f"{self.file}: not a regular file")
             content = read(self.file, MOST)
         except FileNotFoundError as error:
             raise NoSuchContainer(self.id) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise Damaged(f"{self.file}: {str(error.strerror).lower()}") from error
         try:
             return _learnt.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return document(content, Record, self.file)  # which says what is wrong with it
+            try:
+                return document(content, Record, self.file)  # which says what is wrong with it
+            except InvalidSpec as error:
+                raise Damaged(str(error)) from error
 
     def remove(self) -> None:
         """Forget the container. Nothing to do where somebody else did so."""
@@ -142,6 +155,17 @@ class Place:
             os.rmdir(self.path)
         except FileNotFoundError:
             return
+        except OSError:  # something that is not ours
+            self.remove_whatever()
+
+    def remove_whatever(self) -> None:
+        """The same, whatever is there instead of what we made. Links are not followed."""
+        import shutil
+
+        if os.path.isdir(self.path) and not os.path.islink(self.path):
+            shutil.rmtree(self.path)
+        else:
+            os.unlink(self.path)
 
     def exists(self) -> bool:
         return os.path.isdir(self.path)

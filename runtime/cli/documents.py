@@ -8,6 +8,7 @@ import msgspec
 from runtime.cli.arguments import Call
 from runtime.cli.flags import GLOBAL
 from runtime.errors import InvalidArgument
+from runtime.linux.descriptors import write_all
 
 
 def explain(call: Call) -> int:
@@ -35,7 +36,10 @@ def spec(call: Call) -> int:
     except FileExistsError as error:
         raise InvalidArgument(f"File {path} exists. Remove it first") from error
     try:
-        os.write(descriptor, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+        write_all(descriptor, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    except OSError as error:
+        os.unlink(path)
+        raise InvalidArgument(f"write {path}: {str(error.strerror).lower()}") from error
     finally:
         os.close(descriptor)
     return 0

@@ -44,6 +44,12 @@ def write(path: str | bytes, content: bytes, *, dir_fd: int | None = None) -> No
         os.close(fd)
 
 
+def write_all(fd: int, content: bytes) -> None:
+    """All of the content: a disk that is nearly full takes a part first, and says so only the next time. write(2)."""
+    while content:
+        content = content[os.write(fd, content):]
+
+
 def close_all_but(kept: set[int]) -> None:
     """Close every descriptor above 2 that is not in the set."""
     first = 3
