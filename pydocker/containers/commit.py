@@ -63,12 +63,12 @@ class Commits:
         finally:
             if paused:
                 with contextlib.suppress(PydockerError):  # it was killed, or somebody else has woken it
-                    pausing.unpause(self._statuses, self._streams, id)
+                    pausing.unpause(self._streams, self._statuses.container(id))
 
     def _paused(self, id: ContainerId, before: State) -> bool:
         """Pause it. False: it has ended, or somebody was faster. Raises PydockerError: what runs cannot be paused."""
         try:
-            pausing.pause(self._statuses, self._streams, id)
+            pausing.pause(self._streams, self._statuses.container(id))
         except PydockerError:
             container = self._statuses.container(id)
             if container.state.pid == before.pid and container.state.status is Status.RUNNING and _lives(container):

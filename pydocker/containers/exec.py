@@ -6,6 +6,7 @@ it is says its place.
 
 import re
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
 from pydocker.containers import pausing, staying
@@ -13,7 +14,7 @@ from pydocker.containers.status import Statuses
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
 from pydocker.errors import Conflict, InvalidParameter, NotFound
-from pydocker.model.container import ContainerId, ExecConfig, ExecId, ExecSession
+from pydocker.model.container import Container, ContainerId, ExecConfig, ExecId, ExecSession
 from pydocker.monitor import control, detachkeys
 from pydocker.monitor.attach import Attachment
 from pydocker.monitor.launch import EXECS
@@ -25,14 +26,17 @@ _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 class Execs:
     """Creates, finds and starts sessions."""
 
-    def __init__(self, store: Store, statuses: Statuses, streams: Streams) -> None:
+    def __init__(self, store: Store, statuses: Statuses, streams: Streams,
+                 settled: Callable[[ContainerId], Container]) -> None:
+        """`settled`: the container, when it is not being started."""
         self._store = store
+        self._settled = settled
         self._statuses = statuses
         self._streams = streams
 
     def create(self, container: ContainerId, config: ExecConfig) -> ExecId:
         """Conflict: the container does not run. InvalidParameter: nothing to run, or senseless."""
-        found = self._statuses.container(container)
+        found = self._settled(container)
         if not found.state.running:
             raise Conflict(f"container {container} is not running")
         staying.refuse(found)

@@ -42,20 +42,28 @@ class Lifecycle:
 
     @contextlib.contextmanager
     def locked(self, id: ContainerId) -> Iterator[Container]:
-        """The container, with its lock held: nobody else starts, renames or removes it."""
+        """The container, with its lock held: nobody else starts, renames or removes it. Unavailable: somebody has it
+        who waits for a monitor that is stopped.
+        """
         try:
-            with locks.held(self._store.paths.container(id) / "lock"):
+            run = self._store.paths.container_run(id)
+            with locks.held(self._store.paths.container(id) / "lock",
+                            busy=lambda: halted.refuse(run, f"container {id[:12]}")):
+                self._statuses.decided(id)
                 yield self._statuses.container(id, locked=True)
         except FileNotFoundError:
             raise NotFound(f"No such container: {id}") from None
 
-    def settled(self, id: ContainerId) -> Container:
-        """The container, when nobody is at work to start it: who asks for its end means that start as well. So it is
-        with Docker, where a start keeps all from its container's state. NotFound: somebody was at work to remove it.
+    def settled(self, id: ContainerId, *, end: bool = False) -> Container:
+        """The container, when nobody is at work to start it: who asks for its `end`, or for something of its processes,
+        means that start as well. So it is with Docker, where a start keeps all from its container's state. NotFound:
+        somebody was at work to remove it.
         """
         container = self._statuses.container(id)
         if container.state.running:
             return container
+        if end:
+            halted.go_on(self._store.paths.container_run(id))
         with self.locked(id) as container:
             return container
 
@@ -143,7 +151,7 @@ class Lifecycle:
 
     def stop(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Raises NotModified when it does not run."""
-        container = self.settled(id)
+        container = self.settled(id, end=True)
         if not container.state.running:
             raise NotModified(f"container {id} is already stopped")
         if not self._waits_in_vain(container):
@@ -169,7 +177,7 @@ class Lifecycle:
 
     def kill(self, id: ContainerId, signal_name: str) -> None:
         """Raises Conflict when it does not run. SIGKILL is waited for, as Docker does."""
-        container = self.settled(id)
+        container = self.settled(id, end=True)
         signum = signals.number(signal_name)
         if not container.state.running:
             raise signals.not_running(container)
@@ -192,7 +200,7 @@ class Lifecycle:
 
     def _held_down(self, container: Container) -> Container:
         """The container, which its restart policy will not start again; it may have been started again just before."""
-        halted.go_on(container)
+        halted.go_on(self._store.paths.container_run(container.record.id))
         told = staying.stay_down(self._streams, container)
         return self._statuses.container(container.record.id) if told else container
 
@@ -229,9 +237,9 @@ class Lifecycle:
 
     def restart(self, id: ContainerId, timeout: int | None, signal_name: str | None) -> None:
         """Stop it if it runs, start it. This end is not the one that --rm means."""
-        container = self.settled(id)
+        container = self.settled(id, end=True)
         if container.record.host.auto_remove and container.state.running:
-            halted.go_on(container)
+            halted.go_on(self._store.paths.container_run(id))
             self._streams.spare(id)
         with contextlib.suppress(NotModified):
             self.stop(id, timeout, signal_name)

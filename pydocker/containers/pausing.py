@@ -8,7 +8,6 @@ import contextlib
 from pathlib import Path
 
 from pydocker.containers import bundle, signals
-from pydocker.containers.status import Statuses
 from pydocker.containers.streams import Streams
 from pydocker.errors import Conflict, Unavailable
 from pydocker.model.container import Container, ContainerId
@@ -17,21 +16,21 @@ from runtime import cgroups
 from runtime.errors import Fault
 
 
-def pause(statuses: Statuses, streams: Streams, id: ContainerId) -> None:
+def pause(streams: Streams, container: Container) -> None:
     """Stop all its processes where they are. Conflict: it does not run, or is paused already."""
-    state = statuses.container(id).state
-    if not state.running:
+    id = container.record.id
+    if not container.state.running:
         raise Conflict(f"Container {id} is not running")
-    if state.paused:
+    if container.state.paused:
         raise pausing.already(id, frozen=True)
     _ask(streams, id, frozen=True)
 
 
-def unpause(statuses: Statuses, streams: Streams, id: ContainerId) -> None:
+def unpause(streams: Streams, container: Container) -> None:
     """Let them go on. PydockerError: it is not paused."""
-    if not statuses.container(id).state.paused:
-        raise pausing.already(id, frozen=False)
-    _ask(streams, id, frozen=False)
+    if not container.state.paused:
+        raise pausing.already(container.record.id, frozen=False)
+    _ask(streams, container.record.id, frozen=False)
 
 
 def wake(streams: Streams, container: Container) -> None:

@@ -23,7 +23,7 @@ def remove(lifecycle: Lifecycle, id: ContainerId, *, force: bool, volumes: bool 
     `volumes`: its anonymous volumes go, too.
     """
     with contextlib.suppress(NotFound):  # --rm may have been faster
-        state = lifecycle.settled(id).state
+        state = lifecycle.settled(id, end=force).state
         if state.running:
             if not force:
                 raise _in_use(id, state)

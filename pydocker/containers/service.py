@@ -82,7 +82,7 @@ class Containers:
         self._networks = networks
         self.connections = Connections(self._store, self._lifecycle, self._streams, networks)
         self._logs = Logs(self._store, self._statuses, self._streams)
-        self._execs = Execs(self._store, self._statuses, self._streams)
+        self._execs = Execs(self._store, self._statuses, self._streams, self._lifecycle.settled)
         self._return = booting.Return(self._store, self._statuses, self.start)
         self._files = files = Files(self._store, self._statuses, self._streams, layers, holder(paths.run))
         self._archives = archive.Archives(paths, self._statuses, self._lifecycle, files, self._launcher.seen)
@@ -186,16 +186,16 @@ class Containers:
     def pause(self, ref: str) -> None:
         """Stop its processes where they are. Conflict: it does not run, or is paused already."""
         with vanishing(ref):
-            pausing.pause(self._statuses, self._streams, self._id(ref))
+            pausing.pause(self._streams, self._lifecycle.settled(self._id(ref)))
 
     def unpause(self, ref: str) -> None:
         """Let them go on. PydockerError: it is not paused."""
         with vanishing(ref):
-            pausing.unpause(self._statuses, self._streams, self._id(ref))
+            pausing.unpause(self._streams, self._lifecycle.settled(self._id(ref)))
 
     def top(self, ref: str, options: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         """What ps says about its processes: titles, and a row for each. Conflict: it does not run."""
-        container = self.get(ref)
+        container = self._lifecycle.settled(self.get(ref).record.id)
         found = top.top(container, options)
         self._store.journal.container(container.record, "top")
         return found

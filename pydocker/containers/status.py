@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from pydocker.containers import halted
 from pydocker.containers.store import Store
 from pydocker.errors import PydockerError
 from pydocker.model.container import Container, ContainerId, Record, State, Status
@@ -24,6 +25,7 @@ from pydocker.storage import documents, locks
 
 _log = logging.getLogger(__name__)
 
+_GLANCE = 0.002  # seconds between two looks
 REBOOTED = 255  # Docker's exit code for a container that a reboot ended
 
 
@@ -49,6 +51,14 @@ class Statuses:
         if state.restarting and not self.monitored(id):
             self._revive(id, restart.delay(state))
         return Container(record, state)
+
+    def decided(self, id: ContainerId) -> None:
+        """Wait, with the container's lock held, until its monitor has started it, or has ended: a start goes on when
+        the server that asked for it is killed. Unavailable: that monitor is stopped.
+        """
+        while self.monitored(id) and not self._read(id).running:
+            halted.refuse(self._store.paths.container_run(id), f"container {id[:12]}")
+            time.sleep(_GLANCE)
 
     def _read(self, id: str) -> State:
         with contextlib.suppress(FileNotFoundError):

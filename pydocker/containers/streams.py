@@ -19,6 +19,7 @@ from pydocker.network import publishing
 from pydocker.network.ports import Held
 
 _RESTARTED = 0.02  # seconds between two looks at one that has been stopped to be started
+_HALTED = 1.0  # seconds without an answer until it is looked again whether the monitor is stopped
 DYING = 1.0  # seconds; one that runs after that was started anew
 
 
@@ -36,21 +37,29 @@ class Streams:
 
     def ask(self, id: ContainerId, request: control.Request, doing: str, fds: Sequence[int] = ()) -> None:
         """Have the container's monitor do this. Raises what it says; Unavailable: there is none, or it is stopped."""
-        halted.refuse(self._statuses.container(id), doing)
-        with self.connect(id) as connection:
-            control.ask(connection, request, doing, fds)
+        with self._asked(id, request, doing, fds) as connection:
             control.expect_done(connection, doing)
 
     def ask_for(self, id: ContainerId, request: control.Request, doing: str) -> int:
         """The same, for a descriptor."""
-        halted.refuse(self._statuses.container(id), doing)
-        with self.connect(id) as connection:
-            control.ask(connection, request, doing)
+        with self._asked(id, request, doing) as connection:
             return control.expect_descriptor(connection, doing)
+
+    @contextlib.contextmanager
+    def _asked(self, id: ContainerId, request: control.Request, doing: str,
+               fds: Sequence[int] = ()) -> Iterator[socket.socket]:
+        """A connection with its answer."""
+        run = self._store.paths.container_run(id)
+        halted.refuse(run, doing)
+        with self.connect(id) as connection:
+            control.ask(connection, request, doing, fds)
+            while not control.answered(connection, _HALTED):
+                halted.refuse(run, doing)
+            yield connection
 
     def refuse(self, id: ContainerId, doing: str) -> None:
         """Unavailable: its monitor is stopped, and would not answer."""
-        halted.refuse(self._statuses.container(id), f"{doing} container {id[:12]}")
+        halted.refuse(self._store.paths.container_run(id), f"{doing} container {id[:12]}")
 
     def attach(self, id: ContainerId, attachment: Attachment) -> None:
         """To the monitor, or into the queue for the next start. Conflict: it has ended, and is not to be started."""

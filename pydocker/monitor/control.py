@@ -20,6 +20,7 @@ JSON; the descriptors it speaks of travel beside it (SCM_RIGHTS).
 
 import contextlib
 import os
+import select
 import socket
 from array import array
 from collections.abc import Iterator, Sequence
@@ -179,6 +180,20 @@ def receive_descriptors(connection: socket.socket, size: int, most: int) -> tupl
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(data[:len(data) - len(data) % fds.itemsize])
     return content, list(fds)
+
+
+def answered(connection: socket.socket, seconds: float) -> bool:
+    """Whether there is an answer within this time, or will never be one."""
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def given_up(connection: socket.socket) -> bool:
+    """Whether whoever asked waits for the answer no more."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return bool(poll.poll(0))  # POLLHUP is always told
 
 
 def expect_done(connection: socket.socket, asked: str) -> None:

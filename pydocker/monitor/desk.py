@@ -1,4 +1,8 @@
-"""Where a monitor takes requests: one message on each fresh connection, which the handler answers now or later."""
+"""Where a monitor takes requests: one message on each fresh connection, which the handler answers now or later.
+
+A monitor that was stopped finds the requests of those who have been told that, and have given up: nobody expects any
+more that they are done. But who ends a container does not wait for it to know (see control.StayDown).
+"""
 
 import os
 import socket
@@ -49,7 +53,8 @@ class Desk:
         fds: list[int] = []
         try:
             request, fds = control.receive(connection, control.Request)  # type: ignore[arg-type]
-            if request is None:
+            if request is None or (control.given_up(connection) and not isinstance(request, control.StayDown)):
+                control.close(fds)
                 connection.close()
             else:
                 self._handle(request, fds, connection)

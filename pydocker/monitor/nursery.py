@@ -19,7 +19,7 @@ import msgspec
 from pydocker.errors import PydockerError
 from pydocker.model.container import ExecSession, State
 from pydocker.model.network import Endpoint, Network
-from pydocker.monitor import control
+from pydocker.monitor import control, pids
 from pydocker.monitor.attach import AttachRequest
 from pydocker.monitor.launch import FILE, Launch, Spawn
 from pydocker.monitor.midwife import attend
@@ -108,7 +108,7 @@ def _dispatch(message: Spawn, server: socket.socket, lock: int, clients: list[tu
               waits: list[tuple[socket.socket, bool]], kept: dict[str, int]) -> None:
     try:
         if not message.clean:
-            _detach()
+            _detach(lock)
             if not clients and not waits and attend(message.run, server, lock, kept):
                 return
         launch = documents.read(Path(message.run) / FILE, Launch)
@@ -121,9 +121,10 @@ def _dispatch(message: Spawn, server: socket.socket, lock: int, clients: list[tu
         _run(launch, server, lock, clients, waits, kept)
 
 
-def _detach() -> None:
+def _detach(lock: int) -> None:
     """Be a monitor's process: nobody's child but init's, and the parent of its container's."""
     os.setsid()
+    pids.sign(lock)
     prctl.set_child_subreaper()
     prctl.set_name("pydocker-mon")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -8,7 +8,9 @@ can become a container without having been a writable file.
 either dies, running containers and their monitors go on.
 """
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,10 +19,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydocker.errors import Unavailable
-from pydocker.monitor import control
+from pydocker.monitor import control, pids
 from pydocker.monitor.attach import Attachment
 from pydocker.monitor.launch import Spawn
 from runtime.linux.interpreter import bootstrap, read_only_copy
+
+_HALTED = 1.0  # seconds without an answer until it is looked whether the process is stopped
 
 
 class Spawner:
@@ -62,7 +66,15 @@ class Spawner:
         with ours:
             with theirs:
                 self._send(message, [theirs.fileno(), lock, *fds])
+            while not control.answered(ours, _HALTED):
+                self._go_on()
             control.expect_done(ours, f"monitor for {message.run}")
+
+    def _go_on(self) -> None:
+        """Wake the process, if somebody has stopped it (SIGSTOP): nobody is served by that."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._process is not None and self._process.poll() is None and pids.is_stopped(self._process.pid):
+                self._process.send_signal(signal.SIGCONT)
 
     def _send(self, message: Spawn, fds: Sequence[int]) -> None:
         for last in (False, True):

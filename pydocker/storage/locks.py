@@ -9,7 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -63,9 +63,12 @@ def sweep(directory: Path, ending: str) -> None:
 
 
 @contextlib.contextmanager
-def held(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock at `path` for the length of a `with` block."""
-    fd = acquire(path, shared=shared)
+def held(path: Path, *, shared: bool = False, busy: Callable[[], object] = bool) -> Iterator[None]:
+    """Hold the lock at `path` for the length of a `with` block. `busy`: called where it is to be waited for."""
+    fd = acquire(path, shared=shared, blocking=False)
+    if fd is None:
+        busy()
+        fd = acquire(path, shared=shared)
     assert fd is not None
     try:
         yield

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,38 @@ def test_who_needs_the_monitor_is_told(three: Engine) -> None:
         assert f"{verb} container " in said.err
     os.kill(monitor, signal.SIGCONT)
     assert quick(three, "exec", "deaf", "sh", "-c", "ls /late 2>&1 || true") == "ls: /late: No such file or directory"
+
+
+@pytest.fixture
+def waiting(engine: Engine) -> Iterator[int]:
+    """`deaf` waits for its next run, and its monitor, whose pid this is, has been stopped."""
+    engine.ok("run", "-d", "--name", "deaf", "--restart", "always", "busybox", "sleep", "1000")
+    monitor = monitor_of(engine, "deaf")
+    while quick(engine, "ps", "--format", "{{.State}}") != "restarting":  # each end doubles the time to the next start
+        os.kill(monitor, signal.SIGCONT)
+        wait_until(lambda: init_of(engine, "deaf"))
+        os.kill(init_of(engine, "deaf"), signal.SIGKILL)
+        wait_until(lambda: not init_of(engine, "deaf"))
+        stop(monitor)
+    yield monitor
+    with suppress(ProcessLookupError):
+        os.kill(monitor, signal.SIGCONT)
+
+
+def test_between_two_runs_too_who_needs_it_is_told(engine: Engine, waiting: int) -> None:
+    for command in ("update --cpu-shares 512 deaf", "pause deaf"):
+        said = engine.pydocker(*command.split(), timeout=HANG)
+        assert (said.code, said.err.partition(": its ")[2]) == (
+            1, f"monitor, process {waiting}, is stopped: kill -CONT {waiting} lets it go on\n")
+    quick(engine, "rename", "deaf", "other")
+    quick(engine, "rename", "other", "deaf")
+
+
+@pytest.mark.parametrize("command", ["stop -t 0", "kill", "restart -t 0", "rm -f"])
+def test_between_two_runs_too_who_ends_it_lets_its_monitor_go_on(engine: Engine, waiting: int, command: str) -> None:
+    quick(engine, *command.split(), "deaf")
+    shown = engine.ok("ps", "-a", "--filter", "name=deaf", "--format", "{{.State}}")
+    assert shown == {"restart -t 0": "running", "rm -f": ""}.get(command, "exited")
 
 
 @pytest.mark.parametrize("command", ["stop -t 0", "kill", "restart -t 0", "rm -f"])

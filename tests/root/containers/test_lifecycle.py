@@ -10,16 +10,19 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from pydocker.containers.options import CommitOptions, WaitCondition
-from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, StartFailed
-from pydocker.model.container import Config, HostConfig, Status, Ulimit
+from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, PydockerError, StartFailed
+from pydocker.model.container import Config, ContainerId, HostConfig, RestartPolicy, Status, Ulimit
 from pydocker.storage import locks
 from pydocker.upkeep.disk import prune_containers
 from tests.root.containers.room import Room, fails, wait_until
-from tests.waiting import catches
+from tests.waiting import catches, stop
+
+T = TypeVar("T")
 
 
 def test_a_container_from_start_to_end(any_room: Room) -> None:
@@ -152,21 +155,49 @@ def test_who_ends_one_that_is_being_started_waits_for_that(room: Room, verb: str
     end: Callable[[], None] = {
         "stop": lambda: containers.stop(id, 0), "kill": lambda: containers.kill(id, "KILL"),
         "restart": lambda: containers.restart(id, 0), "rm -f": lambda: containers.remove(id, force=True)}[verb]
+    while_it_is_started(room, id, end)
+    left = [one.state.status for one in containers.list(all=True)]
+    assert left == {"restart": [Status.RUNNING], "rm -f": []}.get(verb, [Status.EXITED])
+
+
+def test_who_asks_for_something_of_its_processes_waits_as_well(room: Room) -> None:
+    def asked(verb: Callable[[str], T]) -> tuple[str, T]:
+        id = room.create("sleep", "1000")
+        return id, while_it_is_started(room, id, lambda: verb(id))
+
+    assert asked(lambda id: room.exec(id, "echo", "works")[1])[1].rest().endswith(b"works\n")
+    assert room.containers.get(asked(room.containers.pause)[0]).state.status is Status.PAUSED
+    assert len(asked(lambda id: room.containers.top(id, ""))[1][1]) == 1
+    with pytest.raises(PydockerError, match="is not paused"):
+        asked(room.containers.unpause)
+
+
+def while_it_is_started(room: Room, id: ContainerId, verb: Callable[[], T]) -> T:
+    """Do this when a start of the container is under way, which comes no further until this waits for it."""
     lock = room.paths.container(id) / "lock"
     assert room.spawner._process is not None
-    os.kill(room.spawner._process.pid, signal.SIGSTOP)  # so that the start comes no further
+    os.kill(room.spawner._process.pid, signal.SIGSTOP)
     with ThreadPoolExecutor() as both:
         try:
-            starts = both.submit(containers.start, id)
+            starts = both.submit(room.containers.start, id)
             wait_until(lambda: locks.is_held(lock))
-            ends = both.submit(end)
-            wait_until(lambda: waited_for(lock) or ends.done())
+            asks = both.submit(verb)
+            wait_until(lambda: waited_for(lock) or asks.done())
         finally:
             os.kill(room.spawner._process.pid, signal.SIGCONT)
         starts.result()
-        ends.result()
-    left = [one.state.status for one in containers.list(all=True)]
-    assert left == {"restart": [Status.RUNNING], "rm -f": []}.get(verb, [Status.EXITED])
+        return asks.result()
+
+
+def test_a_spawner_that_somebody_has_stopped_is_woken(room: Room) -> None:
+    """Whoever looks at a container whose monitor was killed needs it, too."""
+    id = room.start("sleep", "1000", host=HostConfig(restart_policy=RestartPolicy("no")))
+    assert room.spawner._process is not None
+    stop(room.spawner._process.pid)
+    os.kill(room.monitor(id), signal.SIGKILL)
+    wait_until(lambda: room.containers.get(id).state.status is Status.EXITED)
+    stop(room.spawner._process.pid)
+    assert room.run("echo", "works").out == b"works\n"
 
 
 def waited_for(lock: Path) -> bool:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pydocker.containers import bundle
-from pydocker.errors import Conflict
+from pydocker.containers import bundle, halted
+from pydocker.errors import Conflict, Unavailable
 from pydocker.model.container import ExecConfig, Status
 from pydocker.monitor import reaper
 from runtime import cgroups
 from tests.root.containers.room import Room, fails, lives, wait_until
+from tests.waiting import stop
 
 COUNTING = ("sh", "-c", "while :; do echo x; sleep 0.01; done")
 
@@ -49,6 +50,24 @@ def test_what_a_paused_one_is_not_asked_for(room: Room) -> None:
         error = fails(call)
         assert (str(error), type(error)) == (words, Conflict)
     assert room.containers.get(id).state.paused
+
+
+def test_a_monitor_that_is_stopped_when_it_has_been_looked_at(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for, and does nothing later that nobody expects any more."""
+    id = room.start("sleep", "100")
+    monitor, look = room.monitor(id), halted.refuse
+
+    def looked(run: Path, doing: str) -> None:
+        look(run, doing)
+        monkeypatch.setattr(halted, "refuse", look)
+        stop(monitor)
+
+    monkeypatch.setattr(halted, "refuse", looked)
+    with pytest.raises(Unavailable, match=f"process {monitor}, is stopped"):
+        room.containers.pause(id)
+    os.kill(monitor, signal.SIGCONT)
+    assert room.exec(id, "echo", "works")[1].rest().endswith(b"works\n")
+    assert room.containers.get(id).state.status is Status.RUNNING
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "remove"])

@@ -7,6 +7,7 @@ container can be used again and removed, and nothing is left.
 `make test` takes some of the steps and of the other functions, always the same; `make soak` takes all.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -19,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from pydocker.errors import Conflict, PydockerError, StartFailed, Unavailable
-from pydocker.model.container import ExecConfig, HostConfig
+from pydocker.errors import Conflict, NotModified, PydockerError, StartFailed, Unavailable
+from pydocker.model.container import ExecConfig, HostConfig, Status
 from pydocker.model.network import BRIDGE, Asked, EndpointConfig, PortBinding
 from pydocker.monitor import spawner
 from pydocker.network.holders import listening
@@ -201,6 +202,24 @@ def test_exec(stage: Stage) -> None:
         stage.at(moment, lambda id=id: _only_start(stage, id), stage.killed_monitor)
         stage.works(id, moment)
         stage.clean(moment)
+
+
+@pytest.mark.parametrize("verb", ["start", "exec", "rename", "rm", "rm -f", "stop"])
+def test_a_start_goes_on_without_its_server(stage: Stage, verb: str) -> None:
+    """Who comes next, while a killed server's monitor still starts it, waits for that. It was taken for one that does
+    not run: a start waited for its end, and rm took its files away from under it."""
+    containers, id = stage.room.containers, stage.room.create("sleep", "1000")
+    verbs: dict[str, Callable[[], object]] = {
+        "start": lambda: containers.start(id), "exec": lambda: stage.room.exec(id, "true")[1].rest(),
+        "rename": lambda: containers.rename(id, "other"), "rm": lambda: containers.remove(id),
+        "rm -f": lambda: containers.remove(id, force=True), "stop": lambda: containers.stop(id, 0)}
+    stage.killed_server("start", id, "pydocker.monitor.control:answered")
+    with pytest.raises(expected) if (expected := {"start": NotModified, "rm": Conflict}.get(verb)) \
+            else contextlib.nullcontext():
+        verbs[verb]()
+    left = [one.state.status for one in containers.list(all=True)]
+    assert left == {"rm -f": [], "stop": [Status.EXITED]}.get(verb, [Status.RUNNING])
+    stage.clean(verb)
 
 
 def _only_start(stage: Stage, id: str) -> None:
