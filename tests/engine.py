@@ -21,6 +21,7 @@ import sysconfig
 import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ class Engine:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Remove everything through the engine, stop it, and fail where something of it stays alive."""
         try:
-            if self.socket.exists():
+            if self.socket.exists() or self._containers():  # a server that was idle may have left
                 self.remove_containers()
             self.stop()
             self._await(self.processes)
@@ -124,7 +125,8 @@ class Engine:
     def stop(self) -> None:
         """SIGTERM to the server, and wait until it and what it has started for itself are gone (containers stay)."""
         for pid in self.server():
-            os.kill(pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         self._await(lambda: [pid for pid in self.processes() if _read(pid, "comm") not in MONITORS])
 
     def _await(self, there: Callable[[], object]) -> None:
@@ -139,13 +141,15 @@ class Engine:
         """
         killed = self.server()
         for pid in killed:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         while any(pid in killed for pid in self.server()):
             time.sleep(0.01)
 
     def server(self) -> list[int]:
-        """The process that listens (at most one)."""
-        return [pid for pid in self.processes() if b"serve" in _read(pid, "cmdline").split(b"\0")]
+        """The process that listens (at most one). What it has forked looks the same until it executes something."""
+        found = [pid for pid in self.processes() if b"serve" in _read(pid, "cmdline").split(b"\0")]
+        return [pid for pid in found if _parent(pid) not in found]
 
     def processes(self) -> list[int]:
         """Every live process of this engine that is a descendant neither of a container nor a zombie."""
@@ -261,6 +265,11 @@ def _entry(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
 
 def _names(directory: Path) -> set[str]:
     return set(os.listdir(directory)) if directory.exists() else set()
+
+
+def _parent(pid: int) -> int:
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _read(pid: int, name: str) -> bytes:

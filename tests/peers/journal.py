@@ -64,7 +64,7 @@ class Journal:
                       file=file, flush=True)
 
     def entries(self) -> list[dict[str, str]]:
-        return [json.loads(line) for line in (self.directory / "entries").read_text().splitlines()]
+        return _whole(self.directory)
 
 
 def parse(datagram: bytes) -> dict[str, bytes]:
@@ -99,12 +99,17 @@ def journalctl(directory: Path, words: list[str]) -> None:
     assert {"--output=json", "--all", "--quiet", "--no-pager"} <= set(words), words
     options = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
     wanted = dict(word.split("=", 1) for word in words if not word.startswith("-"))
-    entries = [{**json.loads(line), "__CURSOR": f"c{number}"}
-               for number, line in enumerate((directory / "entries").read_text().splitlines())]
+    entries = [{**one, "__CURSOR": f"c{number}"} for number, one in enumerate(_whole(directory))]
     start = int(options["after-cursor"][1:]) + 1 if "after-cursor" in options else 0
     found = [one for one in entries[start:] if all(one.get(name) == value for name, value in wanted.items())]
     for one in found[-int(options["lines"]):] if "lines" in options else found:
         print(json.dumps(one))
+
+
+def _whole(directory: Path) -> list[dict[str, str]]:
+    """Without a last line that is just being written."""
+    lines = (directory / "entries").read_text().rpartition("\n")[0]
+    return [json.loads(line) for line in lines.splitlines()]
 
 
 def _sync(directory: Path) -> None:

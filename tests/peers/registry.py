@@ -21,7 +21,8 @@ from tests.peers import certificates
 from tests.peers.tokens import ISSUER, SERVICE, TokenServer
 
 USER, PASSWORD, REFRESH_TOKEN = "somebody", "some:password", "a-refresh-token"
-PATIENCE = 60.0  # seconds that a registry may take to answer for the first time
+PATIENCE = 60.0  # seconds that a registry may take to listen
+_LISTENING = "0A"  # include/net/tcp_states.h
 
 
 class Registry:
@@ -65,7 +66,9 @@ class Registry:
         )
 
     def requests(self) -> list[str]:
-        """The access log's lines (GET, HEAD, …), oldest first."""
+        """The access log's lines (GET, HEAD, …), oldest first. That of an answer of more than 4 kB is written when all
+        of it has been sent: the client may look before that.
+        """
         return [line for line in self.log.read_text().splitlines() if '" 2' in line or '" 4' in line]
 
     def _start(self, undo: ExitStack) -> None:
@@ -84,12 +87,15 @@ class Registry:
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
         deadline = time.monotonic() + PATIENCE
         while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return True
-            except OSError:
-                time.sleep(0.02)
+            if self._listens():
+                return process.poll() is None
+            time.sleep(0.02)
         return False
+
+    def _listens(self) -> bool:
+        """Connecting would tell, too; but where nobody listens yet, a client may happen to have that port itself."""
+        rows = [row.split() for row in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]]
+        return any(row[1].endswith(f":{self.port:04X}") and row[3] == _LISTENING for row in rows)
 
     def _configuration(self) -> dict[str, object]:
         http: dict[str, object] = {"addr": self.address, "secret": "not one"}

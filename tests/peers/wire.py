@@ -66,9 +66,9 @@ class Wire:
             _end(target, hard=hard)
 
     def _send(self, target: socket.socket, piece: bytes, way: str) -> None:
-        target.sendall(piece)
         with self._lock:
-            self.carried[way] += len(piece)
+            self.carried[way] += len(piece)  # before, as the client may look right after
+        target.sendall(piece)
 
     def _may_cut(self) -> bool:
         with self._lock:

@@ -28,6 +28,7 @@ from tests.peers.registry import Registry
 from tests.peers.stub import Reply
 from tests.root.images.conftest import Pull, Push
 from tests.root.layers.archive import archive, entry
+from tests.waiting import wait_until
 
 SIZE = 3 << 20
 KEPT = 1_000_000
@@ -39,14 +40,22 @@ class Left:
 
     def __init__(self, name: str, content: bytes, path: Path, registry: Registry) -> None:
         self.name, self.content, self.path, self._registry = name, content, path, registry
-        self._before = len(registry.requests())
+        self._before = 0
 
-    def fetched(self) -> list[tuple[int, int]]:
-        """(status, bytes) of every answer with a part of the layer, since then."""
+    def begin(self, count: int) -> None:
+        """What has been fetched until now does not count: so many answers, of which the log may not tell yet."""
+        self._before = len(self.fetched(count))
+
+    def fetched(self, count: int) -> list[tuple[int, int]]:
+        """(status, bytes) of every answer with a part of the layer, since then, when `count` have come to the log."""
+        wait_until(lambda: len(self._found()) >= count)
+        return self._found()
+
+    def _found(self) -> list[tuple[int, int]]:
         blob = f"sha256:{self.path.name.partition('-')[2]}"
         found = (re.search(rf'blobs/{blob} HTTP/1.1" (\d+) (\d+)', line)
-                 for line in self._registry.requests()[self._before:])
-        return [(int(match[1]), int(match[2])) for match in found if match]
+                 for line in self._registry.requests())
+        return [(int(match[1]), int(match[2])) for match in found if match][self._before:]
 
 
 def manifest_of(store: ImageStore, image: Image) -> Manifest:
@@ -62,21 +71,23 @@ def left(push: Push, pulled: Pull, registry: Registry, paths: Paths, session_dir
     store = ImageStore(whole)
     image = pulled(name, into=store)
     [layer] = manifest_of(store, image).layers
-    return Left(name, store.blobs.path(layer.digest).read_bytes(), paths.temporary / f"partial-{layer.digest[7:]}",
-                registry)
+    found = Left(name, store.blobs.path(layer.digest).read_bytes(), paths.temporary / f"partial-{layer.digest[7:]}",
+                 registry)
+    found.begin(1)
+    return found
 
 
 def test_only_the_rest_is_fetched(left: Left, pulled: Pull, store: ImageStore) -> None:
     left.path.write_bytes(left.content[:KEPT])
     assert pulled(left.name) in store.list()
-    assert left.fetched() == [(206, len(left.content) - KEPT)]
+    assert left.fetched(1) == [(206, len(left.content) - KEPT)]
     assert os.listdir(store.paths.temporary) == []
 
 
 def test_nothing_is_fetched_where_all_is_there(left: Left, pulled: Pull, store: ImageStore) -> None:
     left.path.write_bytes(left.content)
     assert pulled(left.name) in store.list()
-    assert left.fetched() == []
+    assert left.fetched(0) == []
 
 
 @pytest.mark.parametrize(("kept", "fetched"), [
@@ -89,7 +100,7 @@ def test_what_is_damaged_is_fetched_anew(kept: Callable[[bytes], bytes], fetched
                                          pulled: Pull, store: ImageStore) -> None:
     left.path.write_bytes(kept(left.content))
     image = pulled(left.name)
-    assert left.fetched() == [(status, len(left.content) + less) for status, less in fetched]
+    assert left.fetched(len(fetched)) == [(status, len(left.content) + less) for status, less in fetched]
     [layer] = manifest_of(store, image).layers
     assert store.blobs.path(layer.digest).read_bytes() == left.content
     assert os.listdir(store.paths.temporary) == []
@@ -99,7 +110,7 @@ def test_a_part_that_another_pull_is_fetching_is_left_alone(left: Left, pulled: 
     left.path.write_bytes(left.content[:KEPT])
     other = partial.Partial(store.paths.temporary, left_digest(left))
     assert pulled(left.name) in store.list()
-    assert left.fetched() == [(200, len(left.content))]
+    assert left.fetched(1) == [(200, len(left.content))]
     assert left.path.read_bytes() == left.content[:KEPT]
     other.close()
 
