@@ -13,6 +13,7 @@ import pytest
 from tests.engine import CHECKOUT, COLD, Engine, Result
 from tests.root.cli.dockerd import Dockerd, installed
 from tests.root.cli.terminals import Terminal
+from tests.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Peer:
         done = subprocess.run(self.command(argv), cwd=CHECKOUT, env=self.environment, input=data, capture_output=True,
                               timeout=timeout, check=False)
         return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def begun(self, container: str, program: str) -> None:
+        """Return when the container's first process has become the program: `start` waits for no execve(2)."""
+        wait_until(lambda: program in self.ok("top", container, "-o", "pid,args"))
 
     def ok(self, *argv: str, input: str = "") -> str:
         result = self.run(*argv, input=input)
@@ -64,6 +69,7 @@ def server(request: pytest.FixtureRequest) -> Peer:
     if not installed():
         pytest.skip("dockerd is not installed")
     daemon: Dockerd = request.getfixturevalue("dockerd")
+    daemon.empty()
     return Peer("docker", os.environ | {"DOCKER_HOST": daemon.host}, daemon.clear)
 
 

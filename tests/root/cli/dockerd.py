@@ -37,8 +37,9 @@ class Dockerd:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"dockerd did not come up: {(self._root / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
-        subprocess.run(["docker", "-H", self.host, "import", "-c", 'CMD ["sh"]', "-", "busybox:latest"],
-                       input=busybox_archive(), capture_output=True, check=True)
+        made = subprocess.run(["docker", "-H", self.host, "import", "-c", 'CMD ["sh"]', "-", "busybox:latest"],
+                              input=busybox_archive(), capture_output=True, check=True)
+        self._image = made.stdout.decode().strip()
         # Its first container makes Docker keep a network namespace mounted for good; not during a test, please.
         subprocess.run(["docker", "-H", self.host, "run", "--rm", "--network", "none", "busybox", "true"], check=True)
 
@@ -47,6 +48,15 @@ class Dockerd:
         found = subprocess.run(["docker", "-H", self.host, "ps", "-aq"], capture_output=True, text=True, check=True)
         if ids := found.stdout.split():
             subprocess.run(["docker", "-H", self.host, "rm", "-f", *ids], capture_output=True, check=True)
+
+    def empty(self) -> None:
+        """Remove whatever another file's tests have left here: which files were before, is chance."""
+        self.clear()
+        for noun, listed, kept in (("image", ("images", "-q", "--no-trunc"), {self._image}),
+                                   ("volume", ("volume", "ls", "-q"), set())):
+            found = subprocess.run(["docker", "-H", self.host, *listed], capture_output=True, text=True, check=True)
+            if names := {*found.stdout.split()} - kept:
+                subprocess.run(["docker", "-H", self.host, noun, "rm", "-f", *names], capture_output=True, check=True)
 
     def stop(self) -> None:
         self._process.terminate()

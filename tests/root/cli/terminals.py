@@ -1,5 +1,6 @@
 """A person at a terminal: a command on a pseudo-terminal of its own, typed at and read from (pty(7))."""
 
+import codecs
 import fcntl
 import os
 import select
@@ -24,7 +25,9 @@ class Terminal:
     ) -> None:
         self._ours, self._theirs = os.openpty()
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a character may come in two pieces
         self.resize(rows, columns)
+        self.at_first = self.settings()
         self.process = subprocess.Popen(
             argv, env=environment, cwd=directory, stdin=self._theirs, stdout=self._theirs, stderr=self._theirs,
             start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
@@ -58,7 +61,7 @@ class Terminal:
         while text not in self.seen:
             if not select.select([self._ours], [], [], max(0, deadline - time.monotonic()))[0]:
                 raise AssertionError(f"{text!r} did not appear; seen: {self.seen!r}")
-            self.seen += os.read(self._ours, 65536).decode(errors="replace")
+            self._read()
         before, _, self.seen = self.seen.partition(text)
         return before
 
@@ -69,7 +72,10 @@ class Terminal:
             if time.monotonic() > deadline:
                 raise AssertionError(f"the command does not end; seen: {self.seen!r}")
             if select.select([self._ours], [], [], 0.02)[0]:
-                self.seen += os.read(self._ours, 65536).decode(errors="replace")
+                self._read()
         while select.select([self._ours], [], [], 0)[0]:
-            self.seen += os.read(self._ours, 65536).decode(errors="replace")
+            self._read()
         return self.process.returncode
+
+    def _read(self) -> None:
+        self.seen += self._decoder.decode(os.read(self._ours, 65536))

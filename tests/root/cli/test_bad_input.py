@@ -12,6 +12,7 @@ from pydocker.cli import main
 from pydocker.client import address, containers
 from pydocker.client.api import Client
 from tests.engine import Engine
+from tests.waiting import wait_until
 
 ID = "<id>"
 
@@ -25,9 +26,18 @@ def populated(engine: Engine) -> Engine:
     engine.ok("run", "--name", "dead", "busybox", "true")
     engine.ok("create", "--name", "stopped", "busybox", "true")
     engine.ok("stop", "stopped")  # from the first command on, a container's lock stays
-    engine.ok("run", "-d", "--name", "full", "-m", "64m", "busybox", "sh", "-c",
+    engine.ok("run", "-d", "--name", "full", "-m", "64m", "--memory-swap", "64m", "busybox", "sh", "-c",
               "head -c 30m /dev/zero | tail -c 30m | sleep 1000")
+    wait_until(lambda: resident(engine, "tail") > 20 << 10)
     return engine
+
+
+def resident(engine: Engine, program: str) -> int:
+    """The kilobytes that it has in memory."""
+    for line in engine.ok("top", "full", "-o", "pid,comm,rss").splitlines():
+        if program in line.split():
+            return int(line.split()[-1])
+    return 0
 
 
 DAEMON = "Error response from daemon: "

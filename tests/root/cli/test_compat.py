@@ -17,6 +17,7 @@ def sides(request: pytest.FixtureRequest, engine: Engine, session_directory: Pat
     if not installed():
         pytest.skip("dockerd is not installed")
     daemon: Dockerd = request.getfixturevalue("dockerd")
+    daemon.empty()
     docker = Side(daemon.host, "", session_directory)
     version = docker.call("version", "--format", "{{.Server.Version}}").out
     if not version.startswith(MADE_WITH):

@@ -155,12 +155,12 @@ def test_another_runtime(make_engine: Callable[..., Engine], tmp_path: Path) -> 
 
 
 def test_how_it_is_stopped(engine: Engine) -> None:
-    trap = "trap 'echo told; exit 5' USR1; trap 'sleep 2; exit 4' TERM"
-    detached(engine, "signal", trap, "--stop-signal", "USR1")
+    trap = "trap 'echo told; exit 5' USR1; trap 'sleep 100; exit 4' TERM"
+    detached(engine, "signal", trap, "--stop-signal", "USR1", "--stop-timeout", "60")
     engine.ok("stop", "signal")
     detached(engine, "soon", trap, "--stop-timeout", "0")
     engine.ok("stop", "soon")
-    detached(engine, "later", trap)
+    detached(engine, "later", trap, "--stop-timeout", "60")
     engine.ok("stop", "-s", "USR1", "later")
     codes = [engine.ok("inspect", "-f", "{{.State.ExitCode}}", name) for name in ("signal", "soon", "later")]
     assert codes == ["5", "137", "5"]

@@ -86,7 +86,8 @@ def ours(engine: Engine, *argv: str) -> Result:
 def comparable(result: Result) -> tuple[int, str, str]:
     """Sizes, memory and ages move while one looks; Go points to what it cannot name."""
     moving = r"\b\d+(\.\d+)? ?[kMG]?i?B\b|(Less than a second|About a minute|\d+ (second|minute)s?)( ago)? *"
-    texts = (re.sub(moving, "N", text) for text in (result.out, result.err))
+    # They may make their column wider, its head included.
+    texts = (re.sub("  +", "  ", re.sub(moving, "N  ", text)) for text in (result.out, result.err))
     return result.code, *(re.sub(r"interface \{\}|map\[string\]\w+", "T", text) for text in texts)
 
 

@@ -5,11 +5,11 @@ import pwd
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.engine import CHECKOUT, COLD, Engine
-from tests.waiting import wait_until
+from tests.waiting import stop, wait_until
 
 NOBODY = pwd.getpwnam("nobody")
 
@@ -79,7 +79,7 @@ def test_a_server_that_went_away_in_the_middle(fresh_engine: Engine) -> None:
     fresh_engine.import_busybox()
     fresh_engine.ok("run", "-d", "--name", "web", "busybox", "sleep", "1000")
     with fresh_engine.popen("wait", "web", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
-        time.sleep(2)  # until it is connected
+        wait_until(lambda: connected(fresh_engine) and at_rest(fresh_engine))
         fresh_engine.kill()
         out, err = command.communicate(timeout=60)
     assert (command.returncode, out) == (1, b"")
@@ -88,10 +88,29 @@ def test_a_server_that_went_away_in_the_middle(fresh_engine: Engine) -> None:
     assert fresh_engine.ok("ps", "--format", "{{.Names}}") == "web"
 
 
+def connected(engine: Engine) -> bool:
+    """Whether the server has taken a connection (proc_pid_net(5), unix: state 03, and the name that its listener had
+    at first)."""
+    (server,) = engine.server()
+    rows = (row.split() for row in Path("/proc/net/unix").read_text().splitlines()[1:])
+    return any(row[5] == "03" and row[-1].endswith(f"/.{engine.socket.name}.{server}") for row in rows)
+
+
+def at_rest(engine: Engine) -> bool:
+    """Whether no thread of it has anything to do: what was asked has been heard."""
+    states = set()
+    with suppress(OSError):  # one has ended just now
+        states = {task.joinpath("stat").read_text().rpartition(")")[2].split()[0]
+                  for pid in engine.processes() for task in Path(f"/proc/{pid}/task").iterdir()}
+    return states == {"S"}
+
+
 def test_a_reader_that_has_had_enough(fresh_engine: Engine) -> None:
-    with fresh_engine.popen("info", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
-        assert command.stdout is not None and command.stderr is not None
-        command.stdout.close()
+    reading, writing = os.pipe()
+    os.close(reading)
+    with fresh_engine.popen("info", stdout=writing, stderr=subprocess.PIPE) as command:
+        os.close(writing)
+        assert command.stderr is not None
         assert command.wait(60) == 128 + signal.SIGPIPE
         assert command.stderr.read() == b""
 
@@ -131,7 +150,7 @@ def test_an_exit_status_is_known_when_the_container_has_gone_with_it(fresh_engin
         assert command.stdout is not None
         assert command.stdout.readline() == b"begun\n"
         pid = int(fresh_engine.ok("inspect", "-f", "{{.State.Pid}}", "web"))
-        command.send_signal(signal.SIGSTOP)
+        stop(command.pid)
         fresh_engine.kill()
         os.kill(pid, signal.SIGUSR1)
         wait_until(lambda: not fresh_engine.ok("ps", "-aq"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.engine import Engine
 from tests.root.cli.conftest import Peer
+from tests.waiting import wait_until
 
 
 def test_pause_and_unpause(peer: Peer) -> None:
@@ -33,6 +34,7 @@ def test_pause_and_unpause(peer: Peer) -> None:
 
 def test_top(peer: Peer) -> None:
     peer.ok("run", "-d", "--network", "none", "--name", "busy", "busybox", "sleep", "123")
+    peer.begun("busy", "sleep 123")
     head, line = peer.ok("top", "busy").splitlines()
     assert head == "UID".ljust(20) + "PID".ljust(20) + "PPID".ljust(20) + "C".ljust(20) + "STIME".ljust(20) + \
         "TTY".ljust(20) + "TIME".ljust(20) + "CMD"
@@ -65,7 +67,7 @@ def test_unfinished_execs_are_shown(peer: Peer) -> None:
     assert peer.ok("inspect", "-f", "{{len .ExecIDs}}", "busy") == "0"
     peer.ok("exec", "busy", "true")
     peer.ok("exec", "-d", "busy", "sleep", "100")
-    assert peer.ok("inspect", "-f", "{{len .ExecIDs}}", "busy") == "1"
+    wait_until(lambda: peer.ok("inspect", "-f", "{{len .ExecIDs}}", "busy") == "1")  # Docker's takes a moment
 
 
 def test_port(peer: Peer) -> None:
@@ -179,6 +181,7 @@ def test_events_go_on_after_the_server(fresh_engine: Engine) -> None:
 
 def test_stats_once(peer: Peer) -> None:
     id = peer.ok("run", "-d", "--network", "none", "-m", "64m", "--name", "small", "busybox", "sleep", "100")
+    peer.begun("small", "sleep 100")
     peer.ok("create", "--network", "none", "--name", "off", "busybox", "true")
     head, line = peer.ok("stats", "--no-stream").splitlines()
     assert re.split(r" {2,}", head.strip()) == ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import wait_until
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 PATIENCE = 60.0
 
@@ -47,6 +49,14 @@ class Window:
         detail = f', "progressDetail": {{"current": {current}, "total": {total}}}' if total else ""
         self._pipe.write(f'{{"id": "{id}", "status": "{status}"{detail}}}\n')
 
+    def columns(self) -> int:
+        """Of the terminal, as the kernel has it."""
+        terminal = os.open(self.tmux("display-message", "-p", "#{pane_tty}").strip(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return os.get_terminal_size(terminal).columns
+        finally:
+            os.close(terminal)
+
     def lines(self, history: int = 0) -> list[str]:
         return [line.rstrip() for line in self.tmux("capture-pane", "-p", "-S", str(-history)).splitlines()]
 
@@ -77,7 +87,7 @@ def test_lines_are_rewritten_in_place_and_the_window_may_become_narrow(window: W
     window.say("bb", "Downloading", 5_000_000, 10_000_000)
     window.until(lambda lines: lines[:2] == ["before", "aa: Waiting"] and lines[2].endswith("]      5MB/10MB"))
     window.tmux("resize-window", "-x", "40", "-y", "12")
-    time.sleep(0.5)  # tmux itself tells the size a quarter of a second later
+    wait_until(lambda: window.columns() == 40)  # tmux itself tells the size a quarter of a second later
     window.say("aa", "Pull complete")
     window.say("bb", "Downloading", 6_000_000, 10_000_000)
     # what was above may have been scrolled away by tmux, to make room for the wrapped lines

@@ -34,9 +34,9 @@ def refused(engine: Engine, *flags: str) -> str:
 def test_init_reaps_and_passes_signals_on(engine: Engine) -> None:
     script = "trap 'echo got it; exit 7' TERM; (sleep 0.1 &); echo ready; while :; do sleep 0.1; done"
     name = engine.ok("run", "-d", "--init", "busybox", "sh", "-c", script)
-    assert engine.ok("exec", name, "cat", "/proc/1/cmdline").startswith("/sbin/docker-init\0--\0sh")
     wait_until(lambda: engine.ok("logs", name) == "ready")
-    engine.ok("stop", "-t", "9", name)
+    assert engine.ok("exec", name, "cat", "/proc/1/cmdline").startswith("/sbin/docker-init\0--\0sh")
+    engine.ok("stop", "-t", "60", name)
     assert engine.ok("inspect", "-f", "{{.State.ExitCode}} {{.HostConfig.Init}} {{.Path}}", name) == "7 true sh"
     assert run(engine, "--init", "busybox", "nosuch").code == 127
 
@@ -56,7 +56,7 @@ def test_what_the_host_shares(engine: Engine) -> None:
 
 def test_another_containers_processes(engine: Engine) -> None:
     other = engine.ok("run", "-d", "--name", "donor", "busybox", "sleep", "1234")
-    assert "sleep 1234" in shell(engine, "ps", "--pid", "container:donor")
+    wait_until(lambda: "sleep 1234" in shell(engine, "ps", "--pid", "container:donor"))
     name = engine.ok("create", "--pid", "container:donor", "busybox", "true")
     assert engine.ok("inspect", "-f", "{{.HostConfig.PidMode}}", name) == f"container:{other}"
     engine.ok("kill", "donor")
@@ -70,6 +70,7 @@ def test_shared_memory(engine: Engine) -> None:
     assert SHM not in shell(engine, "cat /proc/self/mountinfo", "--ipc", "none")
     engine.ok("run", "-d", "--name", "shares", "--ipc", "shareable", "busybox", "sh", "-c",
               "echo hello > /dev/shm/x; exec sleep 100")
+    wait_until(lambda: engine.pydocker("exec", "shares", "test", "-s", f"{SHM}/x").code == 0)
     theirs = engine.ok("exec", "shares", "readlink", "/proc/self/ns/ipc")
     script = "cat /dev/shm/x; echo back > /dev/shm/y; readlink /proc/self/ns/ipc"
     assert shell(engine, script, "--ipc", "container:shares").splitlines() == ["hello", theirs]
@@ -114,11 +115,7 @@ def test_a_mount_made_inside_is_seen_outside_where_that_was_asked_for(engine: En
         (tmp_path / "here").mkdir()
         name = engine.ok("run", "-d", "--privileged", "-v", f"{tmp_path}:/in:rshared", "busybox", "sh", "-c",
                          "mount -t tmpfs inner /in/here && touch /in/here/file && exec sleep 100")
-        for _ in range(500):
-            if (tmp_path / "here/file").exists():
-                break
-            subprocess.run(("sleep", "0.02"), check=True)
-        assert (tmp_path / "here/file").exists()
+        wait_until((tmp_path / "here/file").exists)
         engine.ok("rm", "-f", name)
     finally:
         subprocess.run(("umount", "-R", tmp_path), check=True)

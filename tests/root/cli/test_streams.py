@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.root.cli.conftest import Peer
+from tests.waiting import wait_until
 
 RUN = ("run", "--rm", "--network", "none")
 
@@ -56,8 +57,10 @@ def test_exec_streams_and_statuses(peer: Peer) -> None:
 
 
 def test_logs_tell_what_was_said(peer: Peer) -> None:
-    script = "echo one; echo two >&2; sleep 1; echo 3"
+    script = "echo one; echo two >&2; while [ ! -e /heard ]; do sleep 0.1; done; echo 3"
     peer.ok("run", "-d", "--network", "none", "--name", "web", "busybox", "sh", "-c", script)
+    wait_until(lambda: peer.run("logs", "web").err == "two\n")  # which stream was first, nobody knows
+    peer.ok("exec", "web", "touch", "/heard")
     peer.ok("wait", "web")
     result = peer.run("logs", "web")
     assert (result.out, result.err) == ("one\n3\n", "two\n")

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,14 +41,12 @@ def test_keys_belong_to_the_program(peer: Peer) -> None:
 
 
 def test_letting_go_and_coming_back(peer: Peer) -> None:
-    before = None
     with peer.terminal(*RUN, "--name", "kept", "busybox", "sh") as terminal:
-        before = terminal.settings()
         terminal.type("echo he''re\n")
         terminal.expect("here")
         terminal.type("\x10\x11")
         assert terminal.end() == 0
-        assert terminal.settings() == before
+        assert terminal.settings() == terminal.at_first
     assert peer.ok("ps", "-q", "--filter", "name=kept")
     with peer.terminal("attach", "kept") as terminal:
         terminal.type("echo he''re again\n")
@@ -115,15 +114,17 @@ def test_ctrl_c_without_a_terminal_of_its_own_is_sent_on(peer: Peer) -> None:
         assert terminal.end() == 5
 
 
-def test_in_the_background_the_terminal_is_the_shells(engine: Engine) -> None:
+def test_in_the_background_the_terminal_is_the_shells(engine: Engine, tmp_path: Path) -> None:
     """Its output is shown, its input waits for `fg`; Docker's client burns a processor meanwhile."""
-    command = f"{sys.executable} -m pydocker run --rm -i --network none busybox"
-    script = "echo beg''un; sleep 1; echo la''ter; read word; echo got-\\$word; exit 5"
+    command = f"{sys.executable} -m pydocker run --rm -i --network none -v {tmp_path}:/in busybox"
+    script = ("echo beg''un; while [ ! -e /in/on ]; do sleep 0.1; done; "
+              "echo la''ter; read word; echo got-\\$word; exit 5")
     with Terminal(("bash", "--norc", "--noediting", "-i"), engine.environment, str(CHECKOUT)) as terminal:
         terminal.type(f'{command} sh -c "{script}" &\n')
         terminal.expect("begun")
         terminal.type("echo she''ll\n")
         terminal.expect("shell")
+        (tmp_path / "on").touch()
         terminal.expect("later")
         terminal.type("jobs\n")
         terminal.expect("Running")

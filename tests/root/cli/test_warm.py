@@ -20,7 +20,6 @@ import pytest
 from pydocker.cli import warm
 from tests.engine import CHECKOUT, COLD, Engine
 from tests.root.cli.terminals import Terminal
-from tests.root.containers.room import name
 
 NO_PYTHON = "/nowhere/python"
 Call = Callable[..., "subprocess.Popen[str]"]
@@ -63,9 +62,14 @@ def wait_until(there: Callable[[], object]) -> None:
 
 def workers(engine: Engine) -> list[int]:
     """The children that do the work of commands."""
+    warm = _warm(engine)
+    return [pid for pid, parent in warm.items() if parent in warm]
+
+
+def _warm(engine: Engine) -> dict[int, int]:
+    """The warm process and its children, and the parent of each."""
     named = {pid: _stat(pid) for pid in engine.processes()}
-    warm = {pid for pid, (name, _) in named.items() if name.endswith("(pydocker-warm")}
-    return [pid for pid in warm if int(named[pid][1].split()[1]) in warm]
+    return {pid: int(rest.split()[1]) for pid, (name, rest) in named.items() if name.endswith("(pydocker-warm")}
 
 
 def _stat(pid: int) -> tuple[str, str]:
@@ -104,17 +108,18 @@ def test_limits_and_priority_are_the_callers(call: Call, engine: Engine, tmp_pat
     process = call("export", "-o", str(tmp_path / "out"), "large", preexec_fn=limited)
     assert "large" in (err := process.communicate()[1]), err
     assert process.returncode == 1
+    wait_until(lambda: not workers(engine))  # that of the command before
     process = call("events", preexec_fn=limited)
     wait_until(lambda: workers(engine))
     (worker,) = workers(engine)
     wait_until(lambda: os.getpriority(os.PRIO_PROCESS, worker) == 7)
     wait_until(lambda: resource.prlimit(worker, resource.RLIMIT_FSIZE) == (4096, 4096))
-    assert os.sched_getaffinity(worker) == {min(os.sched_getaffinity(0))}
+    wait_until(lambda: os.sched_getaffinity(worker) == {min(os.sched_getaffinity(0))})
 
 
 def test_who_has_more_than_the_server_is_not_served_by_it(call: Call, engine: Engine) -> None:
     (server,) = engine.server()
-    warm = next(pid for pid in engine.processes() if name(pid) == "pydocker-warm")
+    warm, = (pid for pid, parent in _warm(engine).items() if parent == server)
     os.setpriority(os.PRIO_PROCESS, warm, os.getpriority(os.PRIO_PROCESS, 0) + 1)
     process = call("version")
     assert NO_PYTHON in process.communicate()[1]
@@ -146,6 +151,7 @@ def test_what_kills_the_command_kills_the_caller_and_the_other_way(
     wait_until(lambda: workers(engine))
     process.terminate()
     assert process.wait(60) == -signal.SIGTERM
+    wait_until(lambda: not workers(engine))
     process = call("events")
     wait_until(lambda: workers(engine))
     process.kill()
@@ -153,6 +159,7 @@ def test_what_kills_the_command_kills_the_caller_and_the_other_way(
 
 
 def test_a_stopped_caller_stops_the_command(call: Call, engine: Engine) -> None:
+    wait_until(lambda: not workers(engine))
     process = call("events")
     wait_until(lambda: workers(engine))
     (worker,) = workers(engine)
@@ -165,7 +172,6 @@ def test_a_stopped_caller_stops_the_command(call: Call, engine: Engine) -> None:
 def test_at_a_terminal(engine: Engine, launcher: str, call: Call) -> None:
     command = (launcher, *RUN[:-1], "-it", "busybox", "sh")
     with Terminal(command, engine.environment, "/", rows=33, columns=99) as terminal:
-        before = terminal.settings()
         terminal.expect("# ")
         terminal.type('until [ "$(stty size)" = "33 99" ]; do sleep 0.1; done; echo fi""rst\r')
         terminal.expect("first")
@@ -174,12 +180,12 @@ def test_at_a_terminal(engine: Engine, launcher: str, call: Call) -> None:
         terminal.expect("next")
         terminal.type("exit 3\r")
         assert terminal.end() == 3
-        assert terminal.settings() == before
+        assert terminal.settings() == terminal.at_first
 
 
 def test_in_the_background_the_terminal_is_the_shells(engine: Engine, launcher: str, call: Call) -> None:
     engine.ok("run", "-d", "--network", "none", "--name", "jobs", "busybox", "sleep", "1000")
-    script = "echo beg''un; sleep 2; echo la''ter; read word; echo got-\\$word"
+    script = "echo beg''un; while [ ! -e /on ]; do sleep 0.1; done; echo la''ter; read word; echo got-\\$word"
     with Terminal(("bash", "--norc", "--noediting", "-i"), engine.environment, "/") as terminal:
         terminal.type(f'{launcher} exec -i jobs sh -c "{script}"\n')
         terminal.expect("begun")
@@ -187,6 +193,7 @@ def test_in_the_background_the_terminal_is_the_shells(engine: Engine, launcher: 
         terminal.expect("Stopped")
         terminal.type("bg; echo she''ll\n")
         terminal.expect("shell")
+        engine.ok("exec", "jobs", "touch", "/on")
         terminal.expect("later")
         terminal.type("echo still she''ll\n")
         terminal.expect("still shell")
