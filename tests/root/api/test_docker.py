@@ -10,6 +10,7 @@ from tests.engine import Engine
 from tests.peers.layout import Layout, archive
 from tests.peers.registry import Registry
 from tests.root.api.conftest import Docker
+from tests.waiting import wait_until
 
 
 def test_version_info_and_images(docker: Docker) -> None:
@@ -59,15 +60,15 @@ def test_the_life_of_a_container(docker: Docker) -> None:
     script = 'trap "exit 5" TERM; echo started; while :; do sleep 0.1; done'
     id = docker.ok("run", "-d", "--name", "web", "busybox", "sh", "-c", script)
     assert docker.ok("ps", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}") == f"{id} web running"
+    wait_until(lambda: docker.ok("logs", "web") == "started")
     taken = docker("run", "--name", "web", "busybox", "true")
     assert (taken.code, "already in use by container" in taken.err) == (125, True)
     assert docker.ok("exec", "web", "cat", "/proc/1/comm") == "sh"
     assert docker("exec", "web", "sh", "-c", "exit 9").code == 9
     assert docker("exec", "web", "nosuch").code == 127
     assert docker.ok("exec", "-i", "web", "cat", input="in\n") == "in"
-    assert docker.ok("logs", "web") == "started"
     assert "cannot remove" in docker("rm", "web").err
-    assert docker.ok("stop", "-t", "5", "web") == "web"
+    assert docker.ok("stop", "-t", "60", "web") == "web"
     assert docker.ok("stop", "web") == "web"
     assert docker.ok("wait", "web") == "5"
     assert "Exited (5)" in docker.ok("ps", "-a")

@@ -8,6 +8,7 @@ import docker as docker_py
 import pytest
 
 from tests.engine import Engine
+from tests.waiting import wait_until
 
 
 def test_a_container_from_python(sdk: docker_py.DockerClient) -> None:
@@ -100,7 +101,7 @@ def test_pause_top_and_update_from_python(sdk: docker_py.DockerClient) -> None:
     container.reload()
     assert container.status == "paused"
     container.unpause()
-    assert container.top(ps_args="-o pid,args")["Processes"][0][1] == "sleep 100"
+    wait_until(lambda: container.top(ps_args="-o pid,args")["Processes"][0][1] == "sleep 100")
     assert container.update(mem_limit="32m") == {"Warnings": None}
     container.reload()
     assert container.attrs["HostConfig"]["Memory"] == 32 << 20

@@ -94,7 +94,7 @@ def test_an_idle_one_leaves(session_directory: Path, token: str) -> None:
 
 
 def test_a_second_server_is_refused(engine: Engine) -> None:
-    second = engine.pydocker("serve", timeout=30)
+    second = engine.pydocker("serve")
     assert second.code != 0
     assert "another server" in second.err
     assert "Traceback" not in second.err

@@ -438,7 +438,7 @@ class Full(ImageStore):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.timeout(30)  # its failure is that the layers' removal waits for itself, for ever
+@pytest.mark.timeout(60)  # its failure is that the layers' removal waits for itself, for ever
 def test_a_disk_that_is_full_when_the_image_gets_its_name(store: ImageStore) -> None:
     full = Full(store.paths)
     with pytest.raises(PydockerError, match="load: no space left on device"):

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import dnslib  # type: ignore[import-untyped]
 import pytest
@@ -54,7 +55,7 @@ def test_a_network_of_ipv6_alone(engine: Engine, network: Network) -> None:
     two = run(engine, "two", "--network", net)
     assert told(two, "one", "AAAA") == [address(engine, "one", net, 6)] and told(two, "one") == "NOERROR"
     assert address(engine, "one", net) == ""
-    engine.ok("exec", "two", "ping6", "-c1", "-W5", "one")
+    engine.ok("exec", "two", "ping6", "-c1", "-W30", "one")
 
 
 def test_glibc_finds_them_too(engine: Engine, network: Network) -> None:
@@ -232,7 +233,7 @@ def test_many_questions_in_one_connection(engine: Engine, network: Network) -> N
     found: list[int] = []
 
     def work() -> None:
-        with socket.create_connection(("127.0.0.11", 53), 10) as client:
+        with socket.create_connection(("127.0.0.11", 53), 60) as client:
             query = dnslib.DNSRecord.question("one").pack()
             client.sendall((len(query).to_bytes(2, "big") + query) * 200)
             for _ in range(200):
@@ -253,14 +254,15 @@ def test_garbage_harms_nobody(engine: Engine, network: Network) -> None:
             tcp.connect(("127.0.0.11", 53))
             for size in (0, 1, 11, 12, 40, 5000, 60000):
                 udp.send(os.urandom(size))
-            tcp.sendall(b"\xff\xff" + os.urandom(65535) + os.urandom(1000))
+            with suppress(ConnectionError):  # it may have had enough before it has heard all
+                tcp.sendall(b"\xff\xff" + os.urandom(65535) + os.urandom(1000))
 
     inside(one, work)
     clients = []
 
     def idle() -> None:
         for _ in range(100):
-            clients.append(socket.create_connection(("127.0.0.11", 53), 5))
+            clients.append(socket.create_connection(("127.0.0.11", 53), 60))
 
     inside(one, idle)
     assert told(one, "one") == [address(engine, "one", net)]

@@ -85,7 +85,8 @@ def test_a_restart_by_policy_is_a_start(engine: Engine, network: Network) -> Non
     net = network("back")
     run(engine, "data")
     engine.ok("run", "-d", "--name", "box", "--hostname", "web", "--restart", "always", "--link", "data:db", "busybox",
-              "sh", "-c", "trap exit TERM; while :; do sleep 0.1; done")
+              "sh", "-c", "trap exit TERM; echo ready; while :; do sleep 0.1; done")
+    eventually(lambda: engine.ok("logs", "box") == "ready")
     engine.ok("network", "connect", net, "box")
     before = [lines(engine, "box", file) for file in ("hosts", "hostname", "resolv.conf")]
     at = address(engine, "data", "bridge")

@@ -44,9 +44,9 @@ def pid(engine: Engine, container: str) -> int:
 
 
 def state_of_the_host() -> dict[str, str]:
-    """What an engine that has removed its networks must have left as it was."""
+    """What an engine that has removed its networks must have left as it was. (Rules without their counters.)"""
     commands = {"links": ("ip", "-br", "link"), "addresses": ("ip", "-br", "address"), "routes": ("ip", "route"),
-                "routes of IPv6": ("ip", "-6", "route"), "rules": ("nft", "list", "ruleset")}
+                "routes of IPv6": ("ip", "-6", "route"), "rules": ("nft", "--stateless", "list", "ruleset")}
     return {name: subprocess.run(command, capture_output=True, text=True, check=True).stdout
             for name, command in commands.items()}
 

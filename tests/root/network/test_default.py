@@ -26,8 +26,8 @@ def test_addresses_and_ways_out_by_the_configuration(make_engine: Callable[..., 
     assert addresses("eth0", inside) == ["10.79.4.0/16", "fd79::100/64"]
     for family, gateway in (("-4", "10.79.0.9"), ("-6", "fd79::9")):
         assert [one["gateway"] for one in ip(family, "route", "show", "default", of=inside)] == [gateway]
-    own.ok("exec", "one", "ping", "-c1", "-W5", "10.79.0.1")
-    own.ok("exec", "one", "ping6", "-c1", "-W5", "fd79::1")
+    own.ok("exec", "one", "ping", "-c1", "-W30", "10.79.0.1")
+    own.ok("exec", "one", "ping6", "-c1", "-W30", "fd79::1")
 
 
 def test_the_file_holds_from_the_start_on_at_which_nobody_is_in_it(make_engine: Callable[..., Engine]) -> None:
@@ -36,11 +36,11 @@ def test_the_file_holds_from_the_start_on_at_which_nobody_is_in_it(make_engine: 
     id = own.ok("network", "inspect", "-f", "{{.Id}}", "bridge")
     own.ok("run", "-d", "--name", "one", "busybox", "sleep", "1000")
     reconfigured(own, **{"bip": "10.80.0.1/24", "ip-masq": False})
-    own.ok("exec", "one", "ping", "-c1", "-W5", "10.79.0.1")
+    own.ok("exec", "one", "ping", "-c1", "-W30", "10.79.0.1")
     assert addresses(own.bridge) == ["10.79.0.1/24"]
     own.ok("rm", "-f", "one")
     own.stop()
-    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W5", "10.80.0.1")
+    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W30", "10.80.0.1")
     assert addresses(own.bridge) == ["10.80.0.1/24"] and own.ok("network", "inspect", "-f", "{{.Id}}", "bridge") == id
     table = subprocess.run(("nft", "list", "table", "inet", own.bridge), capture_output=True, text=True, check=True)
     assert "10.80.0." in table.stdout and "10.79.0." not in table.stdout
@@ -55,7 +55,7 @@ def test_another_name_for_the_bridge(make_engine: Callable[..., Engine]) -> None
     own.ok("run", "--rm", "busybox", "true")
     before, renamed = tables(), f"{own.bridge[:13]}-r"
     reconfigured(own, bridge=renamed)
-    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W5", "10.79.0.1")
+    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W30", "10.79.0.1")
     own.ok("run", "-d", "--network", "net", "-p", "127.0.0.1:8080:80", "busybox", "sleep", "1000")
     assert addresses(renamed) == ["10.79.0.1/24"] and own.bridge not in links() and tables() == before
     told = subprocess.run(("nft", "list", "map", "inet", own.bridge, "ports4_at"), capture_output=True, text=True,
@@ -74,10 +74,10 @@ def test_a_bridge_that_was_there_before_stays(make_engine: Callable[..., Engine]
     subprocess.run(("ip", "link", "add", "own0", "type", "bridge"), check=True)
     own = make_engine(bip="10.79.0.1/24", bridge="own0")
     own.import_busybox()
-    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W5", "10.79.0.1")
+    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W30", "10.79.0.1")
     reconfigured(own, bip="10.80.0.1/24")
     index = ip("link", "show", "own0")[0]["ifindex"]
-    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W5", "10.80.0.1")
+    own.ok("run", "--rm", "busybox", "ping", "-c1", "-W30", "10.80.0.1")
     assert addresses("own0") == ["10.80.0.1/24"] and ip("link", "show", "own0")[0]["ifindex"] == index
     subprocess.run(("ip", "link", "delete", "own0"), check=True)
 

@@ -66,7 +66,7 @@ def test_a_parent_that_is_a_vlan_is_made_and_goes_with_the_last_network(engine: 
         engine.ok("network", "create", "-d", "macvlan", "-o", f"parent={wire}.10", "--subnet", subnet, name)
     (made,) = ip("link", "show", "dev", f"{wire}.10")
     assert (made["link"], made["linkinfo"]["info_data"]["id"]) == (wire, 10) and "UP" in made["flags"]
-    engine.ok("run", "--rm", "--network", "name=one,ip=10.84.0.9", "busybox", "ping", "-c1", "-W2", "10.84.0.1")
+    engine.ok("run", "--rm", "--network", "name=one,ip=10.84.0.9", "busybox", "ping", "-c1", "-W30", "10.84.0.1")
     engine.ok("network", "rm", "one")
     assert f"{wire}.10" in links()
     subprocess.run(("ip", "link", "delete", f"{wire}.10"), check=True)  # as a boot does
@@ -83,7 +83,7 @@ def test_an_ipvlan_keeps_its_containers_apart(engine: Engine, wire: str) -> None
               "10.81.0.0/24", "--gateway", "10.81.0.1", "lan")
     for name in ("one", "two"):
         engine.ok("run", "-d", "--name", name, "--network", "lan", "busybox", "sleep", "1000")
-    engine.ok("exec", "one", "ping", "-c1", "-W2", "10.81.0.1")
+    engine.ok("exec", "one", "ping", "-c1", "-W30", "10.81.0.1")
     assert engine.pydocker("exec", "one", "ping", "-c1", "-W1", "10.81.0.3").code == 1
 
 

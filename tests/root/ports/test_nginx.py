@@ -34,8 +34,13 @@ def nginx(engine: Engine, directory: Path, name: str, what: str, *flags: str) ->
               "busybox", "nginx", "-e", "stderr", "-c", "/nginx.conf")
 
 
+def listening(engine: Engine, *names: str) -> None:
+    for name in names:
+        wait_until(lambda name=name: ":80 " in engine.ok("exec", name, "netstat", "-ltn"))
+
+
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return str(answer.read(), "utf-8")
 
 
@@ -43,13 +48,13 @@ def test_a_site_of_two(engine: Engine, around: Surroundings, networks: None, tmp
     engine.ok("network", "create", "site")
     nginx(engine, tmp_path, "app", "return 200 \"for $http_x_real_ip by $host\"")
     nginx(engine, tmp_path, "web", "proxy_pass http://app; proxy_set_header X-Real-IP $remote_addr", "-p", "8080:80")
-    wait_until(lambda: "80" in engine.ok("exec", "web", "netstat", "-ltn"))
+    listening(engine, "app", "web")
     with around.client.inside():
         assert get(f"http://{ENGINE}:8080/") == f"for {CLIENT} by app"
-    assert f"{CLIENT} - - " in engine.ok("logs", "web")
+    wait_until(lambda: f"{CLIENT} - - " in engine.ok("logs", "web"))  # nginx tells it when it has answered
 
     engine.ok("rm", "-f", "app")
     nginx(engine, tmp_path, "app", "return 200 new")
     engine.ok("restart", "-t", "0", "web")
-    wait_until(lambda: "80" in engine.ok("exec", "web", "netstat", "-ltn"))
+    listening(engine, "app", "web")
     assert get("http://127.0.0.1:8080/") == "new"

@@ -26,7 +26,7 @@ from tests.root.ports.hosts import (
     ask_udp,
     connect,
 )
-from tests.waiting import stop
+from tests.waiting import PATIENCE, stop, wait_until
 
 GATEWAY = "172.17.0.1"
 
@@ -233,9 +233,7 @@ def test_ports_stay_through_a_restart_by_policy(engine: Engine, around: Surround
     before = box("--restart", "always", "-p", "80")
     port = int(before.settings["Ports"]["80/tcp"][0]["HostPort"])
     os.kill(before.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while engine.ok("inspect", "-f", "{{.State.Pid}}", before.id) in (str(before.pid), "0"):
-        assert time.monotonic() < deadline
+    wait_until(lambda: engine.ok("inspect", "-f", "{{.State.Pid}}", before.id) not in (str(before.pid), "0"))
     again = box.of(before.id).serve(80)
     assert again.settings["Ports"] == before.settings["Ports"]
     assert around.client.ask(ENGINE, port).strip() == CLIENT
@@ -244,9 +242,7 @@ def test_ports_stay_through_a_restart_by_policy(engine: Engine, around: Surround
 def test_a_killed_monitor_leaves_no_port_behind(engine: Engine, around: Surroundings, box: Boxes) -> None:
     first = box("--name", "first", "-p", "8080:80", "-p", "5353:53/udp")
     os.kill(parent(first), signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while engine.ok("inspect", "-f", "{{.State.Status}}", "first") == "running":
-        assert time.monotonic() < deadline
+    wait_until(lambda: engine.ok("inspect", "-f", "{{.State.Status}}", "first") != "running")
     box("--name", "second", "-p", "8080:80", "-p", "5353:53/udp").serve(80).serve_udp(53)
     assert around.client.ask(ENGINE, 8080).strip() == CLIENT
     assert around.client.ask_udp(ENGINE, 5353) == CLIENT
@@ -279,9 +275,7 @@ def test_a_monitor_that_was_killed_half_through_its_end(engine: Engine, around: 
     for document in engine.roots[1].glob("networks/*/endpoints.json"):
         document.write_text("[]")
     os.kill(monitor, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while engine.ok("inspect", "-f", "{{.State.Status}}", "first") == "running":
-        assert time.monotonic() < deadline
+    wait_until(lambda: engine.ok("inspect", "-f", "{{.State.Status}}", "first") != "running")
     after = box().serve(80)
     assert after.address == before.address
     with pytest.raises(ConnectionRefusedError):
@@ -302,11 +296,10 @@ def test_a_server_that_was_killed_while_a_port_went(make_engine: Callable[..., E
         assert around.client.ask(ENGINE, 8080).strip() == CLIENT
         with locks.held(own.roots[1] / "firewall/firewall.lock"):
             client = own.popen(*words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            deadline = time.monotonic() + 30
-            while any("8080" in document.read_text() for document in own.roots[1].glob("networks/*/endpoints.json")):
-                assert time.monotonic() < deadline
+            wait_until(lambda: not any("8080" in document.read_text()
+                                       for document in own.roots[1].glob("networks/*/endpoints.json")))
             own.kill()
-        assert f": {before.address} . 80" in nft("list", "map", "inet", own.bridge, "ports4")
+            assert f": {before.address} . 80" in nft("list", "map", "inet", own.bridge, "ports4")
         client.wait()
         own.ok("version")
         assert before.address not in nft("list", "map", "inet", own.bridge, "ports4")
@@ -334,7 +327,8 @@ def test_a_client_that_goes_on_sending_reaches_the_next_container(engine: Engine
 
 
 def _answer(client: socket.socket) -> str:
-    for _ in range(50):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         try:
             client.send(b"?")
             return client.recv(100).decode()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine import Engine
+from tests.waiting import wait_until
 
 
 def run(engine: Engine, *argv: str) -> str:
@@ -173,6 +174,7 @@ def test_what_an_image_says_and_a_container_keeps(engine: Engine, volume: str) -
     found = mounts(engine, user)
     assert found["/data"]["Name"] == volume and len(found["/etc"]["Name"]) == 64
     assert "passwd" in os.listdir(found["/etc"]["Source"])
+    wait_until(lambda: engine.pydocker("exec", user, "test", "-s", "/b").code == 0)
     assert engine.ok("exec", user, "cat", "/data/a") == "a"
     changes = engine.ok("diff", user).split("\n")
     assert "A /b" in changes and "A /data/a" not in changes

@@ -187,6 +187,7 @@ def test_an_idle_server_leaves_and_takes_its_socket_along(tmp_path: Path) -> Non
     thread.start()
     connected = socket.socket(socket.AF_UNIX)
     connected.connect(str(path))
+    until(lambda: server._connections)
     busy.clear()
     thread.join(1.0)
     assert thread.is_alive()  # an open connection keeps it

@@ -114,14 +114,15 @@ def test_the_next_server_is_asked(make: Make, forwarder: Forwarder, bad: Behavio
 
 @pytest.mark.parametrize("udp", [True, False])
 def test_a_port_that_nobody_listens_on_costs_no_time(make: Make, forwarder: Forwarder, udp: bool) -> None:
-    nobody = make(known)
+    nobody, good = make(known), make(known)
     nobody.close()
-    forwarder.memory.know([nobody.upstream, make(known).upstream])
+    forwarder.memory.know([nobody.upstream, good.upstream])
     assert ask(forwarder, "a.example", udp=udp) == [GOOD]
     assert forwarder.memory.order()[-1] == nobody.upstream
 
 
-def test_a_dead_server_is_remembered(make: Make, forwarder: Forwarder) -> None:
+def test_a_dead_server_is_remembered(make: Make, forwarder: Forwarder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstreams, "AGAIN", 3600.0)
     dead, good = make(silent), make(known)
     forwarder.memory.know([dead.upstream, good.upstream])
     counter = itertools.count()

@@ -48,7 +48,7 @@ def test_who_cleans_up_waits_for_who_makes_and_not_for_its_children(launch: Path
     with pytest.raises(PydockerError, match="still at work"):
         making.forbid(launch, 0.01)
     os.close(end)
-    making.forbid(launch, 10)
+    making.forbid(launch, 60)
     for fd in (document, until, lives, dies):
         os.close(fd)
     os.wait()

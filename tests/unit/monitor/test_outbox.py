@@ -19,7 +19,7 @@ def connected() -> Iterator[Callable[[int], Pair]]:
 
     def connect(limit: int) -> Pair:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        theirs.settimeout(10)
+        theirs.settimeout(60)
         pairs.append((Outbox(Loop(), ours, limit, lambda: None, lambda said: None), theirs))
         return pairs[-1]
 

@@ -115,7 +115,7 @@ def test_what_the_firewall_should_have_led_is_refused(loop: Loop, relays: Relays
 
         def work() -> None:
             with (pytest.raises(ConnectionResetError),
-                  socket.create_connection(("127.0.0.1", one.host_port), 10, ("127.9.9.9", 0)) as client):
+                  socket.create_connection(("127.0.0.1", one.host_port), 60, ("127.9.9.9", 0)) as client):
                 client.recv(1)
 
         during(loop, work)
