@@ -11,6 +11,7 @@ from pydocker.model.network import BRIDGE, HOST, PREDEFINED, Asked, Network, Net
 from pydocker.network import ipam, options, parents
 from pydocker.network.ipam import Route, Sources, Subnet
 
+_BLOCK = re.compile(r"[^/%]+/(0|[1-9]\d{0,2})", re.ASCII)
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}", re.ASCII)
 
 
@@ -96,9 +97,7 @@ def _check_pools(asked: Asked) -> None:
 def _faults(pool: Pool, *, ipv6: bool) -> Iterator[str]:
     """What is wrong with a pool, in moby's words (api/types/network/ipam.go)."""
     try:
-        given = ipaddress.ip_interface(pool.subnet)
-        if "/" not in pool.subnet or "%" in pool.subnet:
-            raise ValueError
+        given = _block(pool.subnet)
     except ValueError:
         yield f"invalid subnet {pool.subnet}: invalid CIDR block notation"
         return
@@ -112,15 +111,20 @@ def _faults(pool: Pool, *, ipv6: bool) -> Iterator[str]:
         yield from _range_faults(pool.ip_range, subnet)
     for name, value in (("gateway " + pool.gateway, pool.gateway),
                         *((f"auxiliary address {key}", one) for key, one in pool.auxiliary.items())):
-        if value and (fault := _address_fault(value, subnet)):
+        if (value or not name.startswith("gateway")) and (fault := _address_fault(value, subnet)):
             yield f"invalid {name}: {fault}"
+
+
+def _block(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """`a.b.c.d/n`; Python would also take a netmask for the length, a zone, and zeros in front. Raises ValueError."""
+    if not _BLOCK.fullmatch(text):
+        raise ValueError
+    return ipaddress.ip_interface(text)
 
 
 def _range_faults(ip_range: str, subnet: Subnet) -> Iterator[str]:
     try:
-        given = ipaddress.ip_interface(ip_range)
-        if "%" in ip_range:
-            raise ValueError
+        given = _block(ip_range)
     except ValueError:
         yield f"invalid ip-range {ip_range}: invalid CIDR block notation"
         return
@@ -195,7 +199,7 @@ def _pools(asked: Asked, others: Sequence[Network], routes: Sequence[Route],
         made = replace(pool, gateway=pool.gateway or (
             ipam.gateway(subnet, pool.ip_range, pool.auxiliary) if _has_gateway(asked) else ""))
         ipam.check_reserved(made)
-        yield made
+        yield ipam.shortened(made)
     for version, wanted in ((4, asked.ipv4), (6, asked.ipv6)):
         if wanted and version not in given:
             subnet = ipam.choose(version, _subnets(others), routes, sources)

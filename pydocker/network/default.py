@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pydocker.config import Config
 from pydocker.model.network import BRIDGE, Asked, Network, Pool
-from pydocker.network import options
+from pydocker.network import ipam, options
 
 GATEWAY = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 """An auxiliary address of this name is the containers' way out, in place of the bridge's own address."""
@@ -34,9 +34,9 @@ def _pool(version: int, bip: str, fixed: str, gateway: str) -> Iterator[Pool]:
     others = {GATEWAY[version]: gateway} if gateway and gateway != bip.partition("/")[0] else {}
     if bip:
         own = ipaddress.ip_interface(bip)
-        yield Pool(str(own.network), str(own.ip), fixed, others)
+        yield ipam.shortened(Pool(str(own.network), str(own.ip), fixed, others))
     elif fixed:
-        yield Pool(fixed, auxiliary=others)
+        yield ipam.shortened(Pool(fixed, auxiliary=others))
 
 
 def follows(network: Network, wanted: Asked) -> bool:

@@ -101,6 +101,13 @@ def gateway(subnet: Subnet, ip_range: str = "", auxiliary: Mapping[str, str] | N
     return str(found)
 
 
+def shortened(pool: Pool) -> Pool:
+    """The pool with all its addresses in their usual form: by that they are compared, and shown."""
+    return Pool(str(ipaddress.ip_network(pool.subnet)), str(ipaddress.ip_address(pool.gateway)) if pool.gateway else "",
+                str(ipaddress.ip_network(pool.ip_range)) if pool.ip_range else "",
+                {name: str(ipaddress.ip_address(one)) for name, one in pool.auxiliary.items()})
+
+
 def check_reserved(pool: Pool) -> None:
     """Raises PydockerError: the gateway or an auxiliary address is somebody's already, in moby's words
     (daemon/libnetwork/network.go, ipamAllocateVersion)."""

@@ -42,6 +42,11 @@ def _link(value: str) -> bool:
     return bool(_LINK.fullmatch(value)) and value.isascii() and not any(letter in value for letter in "\"'\\%*")
 
 
+def _prefix(value: str) -> bool:
+    """A number comes behind it."""
+    return _link(value) and len(value) <= 13
+
+
 def _one_of(*values: str) -> Callable[[str], bool]:
     return lambda value: value in values
 
@@ -63,11 +68,11 @@ def _links(value: str) -> bool:
 
 _KNOWN: Mapping[str, Mapping[str, Callable[[str], bool]]] = {
     BRIDGE: {NAME: _link, ICC: _truth, MASQUERADE: _truth, BINDING: _ipv4, INHIBIT: _truth, DEFAULT: _truth, MTU: _mtu,
-             PREFIX: _link, **dict.fromkeys(gateways.MODE.values(), _one_of(*gateways.MODES)),
+             PREFIX: _prefix, **dict.fromkeys(gateways.MODE.values(), _one_of(*gateways.MODES)),
              gateways.ADDRESS[4]: _ipv4, gateways.ADDRESS[6]: _ipv6, gateways.TRUSTED: _links},
-    MACVLAN: {"parent": _link, "macvlan_mode": _one_of(*MACVLAN_MODES), MTU: _mtu, PREFIX: _link},
+    MACVLAN: {"parent": _link, "macvlan_mode": _one_of(*MACVLAN_MODES), MTU: _mtu, PREFIX: _prefix},
     IPVLAN: {"parent": _link, "ipvlan_mode": _one_of(*IPVLAN_MODES), "ipvlan_flag": _one_of(*IPVLAN_FLAGS), MTU: _mtu,
-             PREFIX: _link},
+             PREFIX: _prefix},
 }
 
 

@@ -63,6 +63,12 @@ def test_who_may_share_a_parent() -> None:
         decide(decide(driver="macvlan", **alone), driver="macvlan", **{**second, "name": "three"})
 
 
+def test_addresses_are_in_their_usual_form() -> None:
+    pool = Pool("FD00:0::/64", "FD00::0001", "fd00:0:0::/80", {"a": "FD00::00Ab"})
+    made = decide(ipv6=True, pools=(pool,))
+    assert made.pools[-1] == Pool("fd00::/64", "fd00::1", "fd00::/80", {"a": "fd00::ab"})
+
+
 def test_on_another_ones_wire_no_gateway_is_made_up() -> None:
     pools = (Pool("10.1.0.0/24"),)
     routed = {"ipvlan_mode": "l3"}
@@ -94,6 +100,13 @@ def test_macvlan_without_a_parent_leads_nowhere() -> None:
     ({"ipv4": False}, InvalidParameter, "IPv4 or IPv6 must be enabled"),
     ({"pools": (Pool("10.0.0.0/33"),)}, InvalidParameter, r"invalid subnet 10\.0\.0\.0/33: invalid CIDR block"),
     ({"pools": (Pool("10.0.0.0"),)}, InvalidParameter, "invalid CIDR block"),
+    ({"pools": (Pool("10.0.0.0/255.255.255.0"),)}, InvalidParameter, "invalid CIDR block notation"),
+    ({"pools": (Pool("10.0.0.0/024"),)}, InvalidParameter, "invalid CIDR block notation"),
+    ({"pools": (Pool("10.0.0.0/24", "", "10.0.0.0/255.255.255.128"),)}, InvalidParameter,
+     "invalid CIDR block notation"),
+    ({"pools": (Pool("10.0.0.0/24", "", "10.0.0.9"),)}, InvalidParameter, "invalid CIDR block notation"),
+    ({"pools": (Pool("10.0.0.0/24", "", "", {"a": ""}),)}, InvalidParameter, "invalid auxiliary address a: invalid"),
+    ({"options": {"com.docker.network.container_iface_prefix": "abcdefghijklmn"}}, InvalidParameter, "iface_prefix"),
     ({"pools": (Pool("10.0.0.7/24"),)}, InvalidParameter, r"10\.0\.0\.7/24: it should be 10\.0\.0\.0/24"),
     ({"pools": (Pool("10.0.0.0/24", "10.0.1.1"),)}, InvalidParameter,
      r"invalid gateway 10\.0\.1\.1: parent subnet 10\.0\.0\.0/24 doesn't contain this address"),
