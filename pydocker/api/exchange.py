@@ -6,6 +6,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -26,6 +27,7 @@ def parse_version(text: str) -> Version:
 
 NEWEST, OLDEST = parse_version(API), parse_version(OLDEST_API)
 JSON_LIMIT = 4 * 1024 * 1024  # bytes; a create request is some KiB
+_LONG = re.compile(rb"\d{19}")  # what may not fit into 64 bits
 JSON = {"Content-Type": "application/json"}
 
 # Docker reads a flag of a query as false for exactly these words, and as true for every other.
@@ -91,8 +93,8 @@ class Request:
             document = msgspec.json.decode(content, type=dict[str, object])
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise InvalidParameter(f"invalid JSON: {error}") from error
-        if b"\\u0000" in content:  # JSON has no other way to write it
-            _refuse_nul(document)
+        if b"\\u0000" in content or _LONG.search(content):  # JSON has no other way to write a NUL
+            _refuse(document)
         return document
 
 
@@ -126,13 +128,17 @@ class Upgrade:
 Result = Response | Stream | Upgrade
 
 
-def _refuse_nul(document: object) -> None:
-    """No string of a request may hold a NUL: paths, arguments, names, all end up in C's hands (SECURITY R14)."""
+def _refuse(document: object) -> None:
+    """No string of a request may hold a NUL: paths, arguments, names, all end up in C's hands (SECURITY R14). So do
+    numbers: Docker's have 64 bits, as all that they are given to.
+    """
     left: list[tuple[str, object]] = [("$", document)]
     while left:
         path, value = left.pop()
         if isinstance(value, str) and "\0" in value:
             raise InvalidParameter(f"invalid request body: NUL byte - at `{path}`")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise InvalidParameter(f"invalid request body: {value} does not fit into 64 bits - at `{path}`")
         if isinstance(value, list):
             left += [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]
         elif isinstance(value, dict):

@@ -106,10 +106,14 @@ _POWERS = {None: 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 def size(text: str) -> int:
     """Bytes from `64m`, `1.5g`, `512`, `64MiB`: powers of 1024 (docker/go-units, RAMInBytes)."""
     match = _SIZE.fullmatch(text)
-    if match is None:
+    unit = match[2].lower() if match and match[2] else None
+    if match is None or (found := int(_number(match[1]) * 1024 ** _POWERS[unit])) >= 2**63:
         raise ValueError(f"invalid size: '{text}'")
-    unit = match[2].lower() if match[2] else None
-    return int(float(match[1]) * 1024 ** _POWERS[unit])
+    return found
+
+
+def _number(text: str) -> float:
+    return float(text) if "." in text else int(text)
 
 
 def _size_or_unlimited(text: str) -> int:

@@ -21,6 +21,8 @@ def build(session: Session, image: str, command: Sequence[str], given: Mapping[s
     request: Request = {"Image": image}
     if given["rm"] and given["restart"] and given["restart"]["Name"] not in ("", "no"):
         raise CommandError("conflicting options: cannot specify both --restart and --rm", 125)
+    if given["log_driver"] == "none" and given["log_opt"]:
+        raise CommandError("invalid logging opts for driver none", 125)
     for flag in CREATE_FLAGS:
         found = given[str(flag.name)]
         if flag.to and not (found is None or found is False or found == ()):  # 0 is a value: --stop-timeout 0

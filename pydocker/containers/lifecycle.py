@@ -25,6 +25,7 @@ from pydocker.volumes.service import Volumes
 
 STOP_TIMEOUT = 10  # seconds, Docker's
 _KILLED = 10.0  # seconds for a killed container to be gone
+_LONGEST = (2**31 - 1) / 1000  # seconds, 24 days
 _GLANCE = 0.002  # seconds between two looks
 
 
@@ -248,8 +249,8 @@ class Lifecycle:
 
 
 def _readable(fd: int, seconds: float | None) -> bool:
-    """Whether it becomes readable in time; None waits for ever."""
+    """Whether it becomes readable in time; None waits for ever, as do more milliseconds than poll(2) can take."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    return bool(poll.poll(None if seconds is None else seconds * 1000))
+    return bool(poll.poll(None if seconds is None or seconds > _LONGEST else seconds * 1000))
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 READ, WRITE, GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLHUP | select.EPOLLERR
 
+_LONGEST = 86400.0  # seconds of one wait: epoll_wait(2) takes an int, of milliseconds, which 25 days do not fit into
 Ready = Callable[[int], None]  # gets the epoll events
 Exited = Callable[[int], None]  # gets the wait status
 
@@ -95,4 +96,4 @@ class Loop:
             heapq.heappop(self._timers)[2]()
 
     def _timeout(self) -> float:
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1.0
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), _LONGEST) if self._timers else -1.0

@@ -69,6 +69,13 @@ def test_what_takes_too_long_is_killed(engine: Engine) -> None:
     assert engine.ok("exec", name, "ps").count("sleep 77") <= 1  # that of the next probe, perhaps
 
 
+def test_a_probe_that_is_due_in_a_hundred_years(engine: Engine) -> None:
+    """Longer than one wait of the kernel's can be: the monitor did not survive it, nor did its container."""
+    name = begin(engine, "--health-cmd", "true", "--health-interval", "876000h", "--health-start-interval", "876000h")
+    assert engine.ok("exec", name, "echo", "works") == "works"
+    assert health(engine, name)["Status"] == "starting"
+
+
 def test_the_images_own(engine: Engine) -> None:
     image = "checked:latest"
     archive = engine.root / "rootfs.tar"

@@ -148,6 +148,14 @@ def test_stop_kills_what_does_not_listen(room: Room) -> None:
     assert room.containers.get(id).state.exit_code == 137
 
 
+@pytest.mark.parametrize("seconds", [2**31 // 1000 + 1, 2**63 - 1])
+def test_more_patience_than_the_kernel_has(room: Room, seconds: int) -> None:
+    id = room.start("sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+    wait_until(lambda: b"ready" in room.log(id))
+    room.containers.stop(id, seconds)
+    assert room.containers.get(id).state.exit_code == 3
+
+
 @pytest.mark.parametrize("verb", ["stop", "kill", "restart", "rm -f"])
 def test_who_ends_one_that_is_being_started_waits_for_that(room: Room, verb: str) -> None:
     """It was told to go; an answer that it does not run, or must not be removed while it does, would leave it there."""

@@ -34,6 +34,7 @@ PLAIN = {"Image": "x", "AttachStdin": False, "AttachStdout": True, "AttachStderr
     ("--stop-timeout 0 x", {"StopTimeout": 0}),
     ("-m 64m x", {"HostConfig": {"Memory": 64 << 20}}), ("-m 1.5g x", {"HostConfig": {"Memory": 3 << 29}}),
     ("--memory-swap -1 x", {"HostConfig": {"MemorySwap": -1}}),
+    ("--memory-swap 9223372036854775807 x", {"HostConfig": {"MemorySwap": 2**63 - 1}}),
     ("--cpus 1.5 x", {"HostConfig": {"NanoCpus": 15 * 10**8}}),
     ("--cpus .5 x", {"HostConfig": {"NanoCpus": 5 * 10**8}}),
     ("--network none --rm x", {"HostConfig": {"NetworkMode": "none", "AutoRemove": True}}),
@@ -93,6 +94,12 @@ def test_a_bad_line_is_named(pydocker: CommandLine, content: bytes, reason: str)
 def test_a_missing_file(pydocker: CommandLine) -> None:
     said = pydocker("run", "--env-file", "nope", "x")
     assert (said.code, said.err.split("\n")[0]) == (125, "pydocker: open nope: no such file or directory")
+
+
+def test_a_log_that_is_not_kept_has_no_options(pydocker: CommandLine) -> None:
+    said = pydocker("run", "--log-driver", "none", "--log-opt", "max-size=1m", "x")
+    assert (said.code, said.err.split("\n")[0]) == (125, "pydocker: invalid logging opts for driver none")
+    assert pydocker.server.requests == []
 
 
 def test_the_cidfile(pydocker: CommandLine) -> None:
@@ -169,6 +176,9 @@ def test_dockers_words_for_what_is_wrong_behind_a_flag(pydocker: CommandLine, fl
     ("--health-timeout", "-x", 'time: invalid duration "-x"'), ("--mount", "", "EOF"),
     ("--blkio-weight", "x", 'strconv.ParseUint: parsing "x": invalid syntax'),
     ("--blkio-weight", "65536", 'strconv.ParseUint: parsing "65536": value out of range'),
+    ("--shm-size", "9223372036854775808", "invalid size: '9223372036854775808'"),
+    ("--shm-size", "8192p", "invalid size: '8192p'"), ("--memory-swap", "1e3", "invalid size: '1e3'"),
+    ("--health-timeout", "2562048h", 'time: invalid duration "2562048h"'),
 ])
 def test_dockers_words_for_what_no_flag_takes(pydocker: CommandLine, flag: str, text: str, err: str) -> None:
     said = pydocker("run", flag, text, "x")
