@@ -14,7 +14,7 @@ from pydocker.containers.lifecycle import Lifecycle
 from pydocker.containers.store import Store
 from pydocker.containers.streams import Streams
 from pydocker.containers.unfinished import Changes, Unfinished
-from pydocker.errors import InvalidParameter
+from pydocker.errors import InvalidParameter, PydockerError
 from pydocker.model.container import ContainerId, HostConfig, Record
 from pydocker.model.limits import Update
 from pydocker.model.network import HOST, NONE, PortBinding, Published
@@ -63,8 +63,17 @@ class Publisher:
                 kept = tuple(one for one in there if not _is_one_of(one, remove))
                 self._change(record, changed, add, Unfinished(less, kept))
             else:
+                if add:
+                    self._check_twice(changed)
                 self._store.change(changed)
             self._store.journal.container(changed, "update")
+
+    def _check_twice(self, record: Record) -> None:
+        """Of one that does not run, nothing is taken yet; but what it asks for twice, it can never be started with."""
+        asked = ports.asked(record.config.exposed_ports, record.host.port_bindings or {}, record.host.publish_all_ports)
+        if at := ports.twice(asked, self._networks.narrowed):
+            raise PydockerError(f"Bind for {at} failed: port is already allocated: container {record.name} asks for it "
+                                "already")
 
     def _change(self, record: Record, changed: Record, add: Bindings, otherwise: Unfinished) -> None:
         """Of a running container. Its monitor is told last: what that lets go of, another may have at once."""

@@ -7,6 +7,7 @@ option. What is led to the container by the firewall never reaches these sockets
 """
 
 import errno
+import ipaddress
 import os
 import resource
 import socket
@@ -72,6 +73,27 @@ def asked(exposed: Iterable[str], bindings: Bindings, publish_all: bool) -> list
         explicit = {inside for inside, _ in found}
         found += [(each, PortBinding()) for each in sorted({port(key) for key in exposed} - explicit)]
     return sorted(found, key=lambda one: one[0])  # stable: bindings of one port stay in their order
+
+
+def twice(ports: Iterable[tuple[Port, PortBinding]], default: str = "") -> str:
+    """The address and the port of the host's that two of these ask for, so that they can never be held; "" for none."""
+    taken: list[tuple[str, str, int]] = []
+    for inside, binding in ports:
+        choice = wanted(binding)
+        if len(choice) != 1:
+            continue
+        at = [(inside.protocol, address, choice[0]) for address in _addresses(binding.host_ip or default)]
+        for protocol, address, number in at:
+            if any((protocol, number) == (one, other) and collide(address, there) for one, there, other in taken):
+                return _at(address, number)
+        taken += at
+    return ""
+
+
+def collide(one: str, other: str) -> bool:
+    """Whether a port cannot be had at both addresses."""
+    here, there = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    return here == there or (here.version == there.version and (here.is_unspecified or there.is_unspecified))
 
 
 def hold(ports: Sequence[tuple[Port, PortBinding]], default: str = "", owner: Owner = lambda *_: "") -> Held:

@@ -23,6 +23,7 @@ from pydocker.network import default, doctor, ipam, legacy, options, plan
 from pydocker.network.endpoints import Endpoints
 from pydocker.network.firewalling import Firewall, on_disk
 from pydocker.network.netlink import Netlink
+from pydocker.network.ports import collide
 from pydocker.network.rulewatch import RuleWatch
 from pydocker.network.steps import MakeBridge, Site
 from pydocker.network.store import Store, new_id
@@ -244,10 +245,9 @@ class Networks:
 
     def owner(self, protocol: str, address: str, port: int) -> str:
         """The container that has this port of the host's published; "" for none."""
-        wanted = ipaddress.ip_address(address)
         for network in self.list():
             for endpoint in self.members(network):
-                if any((one.protocol, one.host_port) == (protocol, port) and _collide(wanted, one.host_ip)
+                if any((one.protocol, one.host_port) == (protocol, port) and collide(address, one.host_ip)
                        for one in endpoint.published):
                     return endpoint.name
         return ""
@@ -300,9 +300,3 @@ class Networks:
         seed = next((network.id for network in networks if network.name == NONE), "")
         pools = tuple((pool.base, pool.size) for pool in self._config.default_address_pools)
         return ipam.Sources(pools or ipam.DEFAULT_POOLS, seed)
-
-
-def _collide(wanted: ipaddress.IPv4Address | ipaddress.IPv6Address, published: str) -> bool:
-    """Whether a port cannot be had at both addresses."""
-    other = ipaddress.ip_address(published)
-    return wanted == other or (wanted.version == other.version and (wanted.is_unspecified or other.is_unspecified))

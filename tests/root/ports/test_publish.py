@@ -204,6 +204,21 @@ def test_update_that_fails_changes_nothing(engine: Engine, box: Boxes) -> None:
     socket.create_server((ENGINE_ANY, 8081)).close()
 
 
+def test_a_container_that_rests_is_given_no_port_that_it_has_already(engine: Engine) -> None:
+    """It could not be started any more."""
+    engine.ok("create", "--name", "web", "-p", "8080:80", "busybox", "true")
+    for again in ("8080:80", "127.0.0.1:8080:81"):
+        refused = engine.pydocker("update", "--publish-add", "8081:80", "--publish-add", again, "web")
+        assert refused.code == 1
+        assert ":8080 failed: port is already allocated: container web asks for it already" in refused.err
+    engine.ok("update", "--publish-add", "8080:80/udp", "--publish-add", "8081:80", "web")
+    assert json.loads(engine.ok("inspect", "-f", "{{json .HostConfig.PortBindings}}", "web")) == {
+        "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "", "HostPort": "8081"}],
+        "80/udp": [{"HostIp": "", "HostPort": "8080"}]}
+    engine.ok("start", "web")
+    engine.ok("rm", "-f", "web")
+
+
 def test_a_port_is_free_when_its_container_has_ended(engine: Engine, around: Surroundings, box: Boxes) -> None:
     box("--name", "web", "-p", "8080:80").serve(80)
     engine.ok("stop", "-t", "0", "web")

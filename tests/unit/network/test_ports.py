@@ -36,6 +36,15 @@ def free() -> int:
         return int(server.getsockname()[1])
 
 
+@pytest.mark.parametrize(("words", "found"), [
+    (("80:80", "80:81"), "0.0.0.0:80"), (("80:80", "80:80/udp"), ""), (("80:80", "81:80"), ""),
+    (("127.0.0.1:80:80", "127.0.0.2:80:80"), ""), (("80:80", "127.0.0.1:80:81"), "127.0.0.1:80"),
+    (("[::1]:80:80", "127.0.0.1:80:80"), ""), (("[::]:80:80", "[::1]:80:80"), "[::1]:80"),
+    (("80", "80", "0:80", "80-90:80", "80-90:80"), "")])
+def test_what_is_asked_for_twice(words: tuple[str, ...], found: str) -> None:
+    assert ports.twice([one for word in words for one in publish(word)]) == found
+
+
 def test_every_address_of_either_kind(undo: ExitStack) -> None:
     port = free()
     assert hold(undo, f"{port}:80").published == (
