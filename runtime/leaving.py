@@ -64,7 +64,7 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
     for number, step in enumerate(steps):
         if isinstance(step, BindMount) and (mapped or spreading or step.idmap):
             found.leaving += [OpenSource(number, step, kinds, member=step.member), *mapping(number, step)]
-            found.inside.append(AttachSource(number, step, member=step.member))
+            found.inside.append(AttachSource(number, step, shelved=copied and step.idmap is None, member=step.member))
         elif isinstance(step, BindRoot) and (mapped or spreading):
             found.leaving.append(OpenRoot(number, step, kinds))
             found.inside.append(AttachRoot(number, step))
@@ -84,7 +84,8 @@ def divide(steps: tuple[Step[Inside], ...], first: str, *, mapped: bool, uids: i
     if nodes:
         found.leaving.append(MakeDevices(base, tuple(nodes)))
     if copied:
-        found.leaving.append(Shelve())
+        binds = tuple((one.number, one.bind) for one in found.inside if isinstance(one, AttachSource) and one.shelved)
+        found.leaving.append(Shelve(binds))
         found.inside.insert(0, TakeFromShelf(first))
     return found
 

@@ -24,10 +24,11 @@ from runtime.hooks.meeting import AwaitMounts, LetGoOn
 from runtime.hooks.steps import ContainerHook, LaterHook, RuntimeHook
 from runtime.plan import Plan
 from runtime.process.entrance import Enter, EnterCgroup
+from runtime.process.identity import BecomeUser, DropBounding, NoNewPrivileges, SetCapabilities
 from runtime.process.names import Domainname, Hostname
 from runtime.process.program import Execute, FindHome, WorkingDirectory
 from runtime.process.users import NewUserNamespace, OpenUserNamespace
-from runtime.rootfs.root import PivotRoot
+from runtime.rootfs.root import PivotRoot, Propagation
 from runtime.step import Step
 
 Steps = tuple[Step[Any], ...]
@@ -82,6 +83,15 @@ export host="$loader --library-path ${libraries#:} ./bin"
 """
 
 
+SPREADING = """\
+# What is mounted in this container is to be seen on the host, too: that is rootfsPropagation shared. By mount(8), which
+# attaches at a path of the host's, the mounts that make the container would be seen there as well, and stay; and where
+# the parent is shared, pivot_root refuses. The runtime makes them out of sight (open_tree(2), move_mount(2)).
+echo 'rootfsPropagation shared: no command of util-linux can do that without mounting on the host' >&2
+exit 1
+"""
+
+
 MEETING = """\
 # A directory for what the processes have in common.
 export meeting=$(mktemp -d)
@@ -98,6 +108,8 @@ def script(plan: Plan) -> str:
     at = next(number for number, step in enumerate(plan.outside) if isinstance(step, Enter))
     before, enter, after = plan.outside[:at], plan.outside[at], plan.outside[at + 1:]
     assert isinstance(enter, Enter)
+    if not enter.user and any(isinstance(step, Propagation) and "shared" in step.kind for step in plan.inside):
+        return "\n".join((HEAD, SPREADING))
     hooks = tuple(step for step in after if isinstance(step, BY_OTHERS))
     own = tuple(step for step in after if not isinstance(step, BY_OTHERS))
     users = tuple(step for step in before if isinstance(step, NewUserNamespace | OpenUserNamespace))
@@ -205,6 +217,7 @@ def last(steps: Steps) -> str:
     privileges = tuple(step for step in starting if step.script().startswith("setpriv "))
     execute = tuple(step for step in steps if isinstance(step, Execute))
     rest = tuple(step for step in steps if step not in starting and step not in execute)
+    unsaid = UNSAID if kept_back(steps) else ""
     options = " ".join(step.script().removesuffix(" \\").removeprefix("setpriv ") for step in privileges)
     # As who the program will be.
     hooks = {id(step): step.words("$host/", f"$host/setpriv {options} ", pid="$$", directory=" -C \"$directory\"")
@@ -214,7 +227,22 @@ def last(steps: Steps) -> str:
     home = "".join(" HOME=\"$home\"" for step in steps if isinstance(step, FindHome))
     words = "".join(step.script() for step in execute)
     return "\n".join((body(rest, hooks), *(comment(step) for step in (*starting, *execute)),
-                      f"{others}$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
+                      f"{unsaid}{others}$host/setpriv {options} \\\n    $host/env -i{directory}{home} {words}"))
+
+
+UNSAID = """\
+# setpriv(1) has no word for the permitted set (capset(2)). Mostly execve(2) makes a new one anyway; but without new
+# privileges root keeps what it had, so that the program has all of the bounding set here, which is more than it should.
+"""
+
+
+def kept_back(steps: Steps) -> bool:
+    """Whether the permitted set lasts beyond execve, and is not the bounding set: capabilities(7), for root."""
+    asked = {type(step): step for step in steps}
+    user, sets, most = asked.get(BecomeUser), asked.get(SetCapabilities), asked.get(DropBounding)
+    return (NoNewPrivileges in asked and isinstance(user, BecomeUser) and user.uid == 0
+            and isinstance(sets, SetCapabilities) and isinstance(most, DropBounding)
+            and not {*most.kept} <= {*sets.permitted})
 
 
 def runner(hooks: Steps) -> str:

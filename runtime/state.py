@@ -155,8 +155,10 @@ class Place:
             os.rmdir(self.path)
         except FileNotFoundError:
             return
-        except OSError:  # something that is not ours
-            self.remove_whatever()
+        except OSError as error:
+            if error.errno not in (errno.EISDIR, errno.ENOTEMPTY):
+                raise
+            self.remove_whatever()  # something that is not ours
 
     def remove_whatever(self) -> None:
         """The same, whatever is there instead of what we made. Links are not followed."""

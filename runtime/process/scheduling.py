@@ -47,10 +47,7 @@ class SetScheduler(Step[Outside], frozen=True):
         times = "".join(f" --sched-{name} {value}" for name, value in self.times() if value)
         reset = " --reset-on-fork" if "SCHED_FLAG_RESET_ON_FORK" in one.flags else ""
         words = f"chrt --{CHRT.get(one.policy, 'other')}{reset}{times} --pid {one.priority} $$"
-        return f"{words}; renice -n {one.nice} -p $$" if one.nice else words
-
-    def script(self) -> str:
-        return "; ".join(f"$host/{words}" for words in self.shell().split("; "))
+        return f"{words}; renice -n {one.nice} -p $$ >/dev/null" if one.nice else words
 
     def apply(self, at: Outside) -> None:
         one = self.scheduler
@@ -74,9 +71,6 @@ class SetIOPriority(Step[Outside], frozen=True):
     def shell(self) -> str:
         number = scheduling.IO_CLASSES[self.kind]
         return f"ionice --class {number} {f'--classdata {self.priority} ' if number < 3 else ''}--pid $$"
-
-    def script(self) -> str:
-        return f"$host/{self.shell()}"
 
     def apply(self, at: Outside) -> None:
         with failing(self, at):

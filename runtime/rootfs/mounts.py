@@ -76,15 +76,18 @@ class BindMount(Step[Inside], frozen=True):
         return f"bind {self.source} to {self.path}{' (' + words + ')' if words else ''}"
 
     def shell(self) -> str:
-        source, place = quote(self.source), target.words(self.path)
-        words = self.attributes.words()
+        place = target.words(self.path)
+        return "; ".join([self.bound(place), *(f"mount --make-{word} {place}" for word in self.propagation)])
+
+    def bound(self, place: str) -> str:
+        """The shell's commands that show the source, with its attributes, at a place, which is a word."""
+        source, words = quote(self.source), self.attributes.words()
         idmap = f"-o {quote(self.idmap.words())} " if self.idmap else ""
         return "; ".join([
             target.made(source, place),
             f"mount --{'rbind' if self.recursive else 'bind'} {idmap}{source} {place}",
             *([f"mount -o remount,bind,{words} {place}"] if words else []),
-            *([target.below(f"mount -o remount,bind,{self.below.words()}", place)] if self.below.words() else []),
-            *(f"mount --make-{word} {place}" for word in self.propagation)])
+            *([target.below(f"mount -o remount,bind,{self.below.words()}", place)] if self.below.words() else [])])
 
     def apply(self, at: Inside) -> None:
         self.attach(at, self.detached())

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from runtime.linux import mounts as m
 from runtime.linux.openat2 import openat2
+from runtime.rootfs import target
 from runtime.stage import Inside
 from runtime.step import Step
 
@@ -25,7 +26,7 @@ class Reconfigure(Step[Inside], frozen=True):
         return ",".join(key if value is None else f"{key}={value}" for key, value in self.data)
 
     def shell(self) -> str:
-        return f"mount -o remount,{quote(self.words())} {quote('.' + self.path)}"
+        return f"mount -o remount,{quote(self.words())} {target.words(self.path)}"
 
     def apply(self, at: Inside) -> None:
         where = openat2(at.root, self.path, os.O_PATH)

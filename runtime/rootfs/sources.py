@@ -110,6 +110,7 @@ class AttachSource(Step[Inside], frozen=True):
     manual: ClassVar[str] = "move_mount(2)"
     number: int
     bind: BindMount
+    shelved: bool = False  # whether it came by way of the shelf
 
     def describe(self) -> str:
         return self.bind.describe()
@@ -117,8 +118,20 @@ class AttachSource(Step[Inside], frozen=True):
     def shell(self) -> str:
         return self.bind.shell()
 
+    def script(self) -> str:
+        if not self.shelved:
+            return self.shell()
+        source, place = on_the_shelf(self.number), target.words(self.bind.path)
+        return "; ".join([target.made(source, place), f"mount --rbind {source} {place}",
+                          *(f"mount --make-{word} {place}" for word in self.bind.propagation)])
+
     def apply(self, at: Inside) -> None:
         self.bind.attach(at, at.trees.pop(self.number))
+
+
+def on_the_shelf(number: int) -> str:
+    """Where the script has what the host's root has bound: as the shell's word."""
+    return f'"$meeting"/shelf/source-{number}'
 
 
 class OpenRoot(Step[Inside], frozen=True):
@@ -269,12 +282,16 @@ class Shelve(Step[Inside], frozen=True):
         "a host's mount that is read-only, nosuid or nodev has to stay so, whatever root inside remounts: the kernel "
         "locks what is mounted when the mount namespace is copied into the user namespace, and nothing later")
     manual: ClassVar[str] = "mount_namespaces(7), move_mount(2)"
+    binds: tuple[tuple[int, BindMount], ...] = ()  # by the numbers of their trees
 
     def describe(self) -> str:
         return "put all of them on the shelf, from where they are copied with their flags locked"
 
     def shell(self) -> str:
         return ":  # mount(8) binds what was copied with the mount namespace, and is locked"
+
+    def script(self) -> str:
+        return "; ".join(bind.bound(on_the_shelf(number)) for number, bind in self.binds) or self.shell()
 
     def apply(self, at: Inside) -> None:
         for number, tree in at.trees.items():

@@ -7,7 +7,6 @@ it so. All is done by descriptors, before the tmpfs is attached: nobody can swap
 import errno
 import os
 import stat
-from shlex import quote
 from typing import ClassVar
 
 from runtime.linux import mounts as m
@@ -35,7 +34,7 @@ class InPlaceOf(Step[Inside], frozen=True):
         return f"{self.tmpfs.describe()}, with the mode of the directory there"
 
     def shell(self) -> str:
-        place = quote("." + self.path)
+        place = target.words(self.path)
         return f"mode=$(stat -c %a {place} 2>/dev/null || echo 1777); {self.tmpfs.shell()}; chmod $mode {place}"
 
     def apply(self, at: Inside) -> None:
@@ -71,7 +70,7 @@ class CopiedUp(Step[Inside], frozen=True):
         return f"{self.tmpfs.describe()}, with a copy of the directory there"
 
     def shell(self) -> str:
-        place = quote("." + self.path)
+        place = target.words(self.path)
         return (f"mkdir -p {place}; copy=$(mktemp -d); cp -a {place}/. $copy; {self.tmpfs.shell()}; "
                 f"cp -a $copy/. {place}; rm -r $copy")
 

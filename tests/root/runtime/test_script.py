@@ -206,8 +206,37 @@ def user_namespace(runtime: Runtime) -> None:
                    linux__gidMappings=maps)
 
 
+def user_namespace_and_volumes(runtime: Runtime) -> None:
+    """From where the mapped root cannot go, and with times that it could not set."""
+    private = runtime.directory / "private"
+    (private / "shared").mkdir(parents=True)
+    (private / "file").touch()
+    private.chmod(0o700)
+    user_namespace(runtime)
+    mounts = json.loads((runtime.bundle / "config.json").read_text())["mounts"]
+    mounts += [{"destination": "/shared", "type": "bind", "source": str(private / "shared"),
+                "options": ["rbind", "strictatime", "rnodev", "rslave"]},
+               {"destination": "/file", "type": "bind", "source": str(private / "file"), "options": ["bind", "ro"]}]
+    runtime.change(mounts=mounts)
+
+
+def priorities(runtime: Runtime) -> None:
+    """What is set from outside while the host's tools are there; and a tmpfs to which a link leads."""
+    (runtime.rootfs / "far/below").mkdir(parents=True)
+    (runtime.rootfs / "etc/link").symlink_to("../far")
+    (runtime.rootfs / "etc/other").symlink_to("/far/below")
+    mounts = json.loads((runtime.bundle / "config.json").read_text())["mounts"]
+    mounts += [{"destination": "/etc/link", "type": "tmpfs", "options": ["tmpcopyup", "noexec"]},
+               {"destination": "/etc/other", "type": "tmpfs"},
+               {"destination": "/etc/other", "type": "tmpfs", "options": ["remount", "size=1m", "nodev"]}]
+    runtime.change(mounts=mounts, process__scheduler={"policy": "SCHED_BATCH", "nice": 5},
+                   process__ioPriority={"class": "IOPRIO_CLASS_BE", "priority": 7})
+    runtime.change(process__args=["sh", "-c", "grep -E 'policy|prio' /proc/self/sched\n" + PROGRAM])
+
+
 BUNDLES: tuple[Callable[[Runtime], None], ...] = (plain, podman, host_network, read_only, user, nothing_left, joined,
-                                                       hooks, user_namespace)
+                                                       hooks, user_namespace,
+                                                       user_namespace_and_volumes, priorities)
 
 
 def compared(runtime: Runtime) -> tuple[Seen, Seen]:
@@ -242,8 +271,33 @@ def test_the_script_makes_the_same_container(runtime: Runtime,
     runtime.configure("sh", "-c", PROGRAM)
     change(runtime)
     told, done = compared(runtime)
-    if change is user_namespace:
+    if "user_namespace" in change.__name__:
         told, done = unordered(told), unordered(done)
     for aspect in done:
         assert told[aspect] == done[aspect], aspect
     assert done["namespaces"]["mnt"] == "another" and len(done["values"]) > 10
+
+
+@pytest.mark.parametrize("kind", ("shared", "rshared"))
+def test_what_no_script_can_do_is_said_and_not_tried(runtime: Runtime, kind: str) -> None:
+    """What mount(8) attaches where mounts spread to the host, the host would have, too, and keep."""
+    runtime.configure("true")
+    runtime.change(linux__rootfsPropagation=kind)
+    script = runtime.directory / "script"
+    script.write_text(runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", check=True).stdout)
+    before = Path("/proc/self/mountinfo").read_text()
+    done = subprocess.run(["bash", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("rootfsPropagation shared: ") and not done.stdout
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_a_script_that_gives_more_says_so(runtime: Runtime) -> None:
+    """setpriv(1) cannot set the permitted set, which matters for root without new privileges."""
+    runtime.configure("true")
+    some = {"bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]}
+    for change, said in (({}, True), ({"noNewPrivileges": False}, False), ({"user": {"uid": 5, "gid": 5}}, False)):
+        runtime.configure("true")
+        runtime.change(**{f"process__{name}": value for name, value in
+                          {"noNewPrivileges": True, "capabilities": some, **change}.items()})
+        told = runtime("explain", "--bundle", str(runtime.bundle), "--format", "sh", check=True).stdout
+        assert ("no word for the permitted set" in told) is said
