@@ -87,7 +87,7 @@ def merged(host: HostConfig, change: Update) -> HostConfig:
     """What the container has, with what it shall have. Raises Conflict where the two do not go together."""
     swap = bundle.swap(host) or 0
     _check_processors(host, change)
-    if change.memory > swap and not change.memory_swap:
+    if change.memory > swap >= 0 and not change.memory_swap:  # -1: as much swap as there is
         raise Conflict("Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the "
                        "same time")
     if change.memory_swap > 0 and (change.memory or host.memory) > change.memory_swap:
