@@ -14,6 +14,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from types import TracebackType
@@ -86,7 +87,9 @@ class Stub:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.over.set()
+        """No thread and no descriptor of it is left for others to find."""
         self._server.shutdown()
+        self._server.hang_up()
         self._server.server_close()
 
     def take(self, seen: Seen) -> Reply:
@@ -107,12 +110,14 @@ class Stub:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
 
     def __init__(self, stub: Stub) -> None:
         self.stub = stub
+        self._open: set[socket.socket] = set()
+        self._over = False
+        self._lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def finish_request(self, request: object, client_address: object) -> None:
@@ -122,6 +127,25 @@ class _Server(socketserver.ThreadingTCPServer):
             return
         with wrapped:
             _Handler(wrapped, client_address, self)
+
+    def process_request_thread(self, request: object, client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        with request.dup() as same:  # TLS takes the first one for itself
+            with self._lock:
+                self._open.add(same)
+            if self._over:
+                self.hang_up()
+            super().process_request_thread(request, client_address)
+            with self._lock:
+                self._open.discard(same)
+
+    def hang_up(self) -> None:
+        """Whoever waits for a client's next request waits no more."""
+        self._over = True
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients that leave are what the tests are about."""

@@ -54,7 +54,7 @@ def test_it_goes_on_without_a_server(engine: Engine, tmp_path: Path) -> None:
     wait_until(lambda: (tmp_path / "probes").exists() and len((tmp_path / "probes").read_text()) >= 6)
     before, descriptors = len((tmp_path / "probes").read_text()), open_files(monitor)
     wait_until(lambda: len((tmp_path / "probes").read_text()) >= before + 20)
-    assert len(children.read_text().split()) <= 3
+    wait_until(lambda: len(children.read_text().split()) <= 3)
     wait_until(lambda: open_files(monitor) <= descriptors)  # as they are between two probes: twenty have left nothing
     engine.ok("stop", "-t", "0", name)
     assert health(engine, name)["Status"] == "unhealthy"  # as Docker has it

@@ -12,6 +12,7 @@ import pytest
 from pydocker.events import reader
 from pydocker.events.journal import Journal, older
 from pydocker.model.event import Event, Kind, event
+from runtime.linux import namespaces
 
 
 def written(number: int, at: int | None = None) -> Event:
@@ -113,22 +114,25 @@ def test_a_follower_ends_when_nobody_listens(tmp_path: Path) -> None:
 
 
 def test_without_inotify_it_looks_by_itself(tmp_path: Path) -> None:
-    """A user has 128 instances: taken by real ones, as others would take them."""
-    taken = []
-    try:
-        while True:
-            taken.append(reader.inotify.watch(tmp_path, reader.inotify.IN_CREATE))
-    except OSError:
-        journal = Journal(tmp_path / "events")
-        follower = reader.follow(journal.path, 0)
-        journal.write(written(1))
-        assert int(next(follower).actor.id) == 1
-        threading.Timer(0.05, journal.write, [written(2)]).start()
-        assert int(next(follower).actor.id) == 2
-        follower.close()  # type: ignore[attr-defined]
-    finally:
-        for fd in taken:
-            os.close(fd)
+    """A user has 128 instances, which others need meanwhile. In a user namespace of one's own the limit is one's own
+    (namespaces(7), /proc/sys/user)."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            namespaces.unshare(namespaces.CLONE_NEWUSER)
+            Path("/proc/sys/user/max_inotify_instances").write_text("0")
+            with pytest.raises(OSError, match="Too many open files"):
+                reader.inotify.watch(tmp_path, reader.inotify.IN_CREATE)
+            journal = Journal(tmp_path / "events")
+            follower = reader.follow(journal.path, 0)
+            journal.write(written(1))
+            assert int(next(follower).actor.id) == 1
+            threading.Timer(0.05, journal.write, [written(2)]).start()
+            assert int(next(follower).actor.id) == 2
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_a_full_disk_costs_the_event_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
