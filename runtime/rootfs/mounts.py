@@ -1,7 +1,7 @@
 """Mounting: new file systems, and pieces of the host's.
 
-Each mount is completed out of sight (attributes, propagation) and then attached in one go: there is no moment in which
-a bind mount that is to be read-only can be written.
+Each mount gets its attributes out of sight, and is then attached in one go: there is no moment in which a bind mount
+that is to be read-only can be written.
 """
 
 import os
@@ -123,10 +123,13 @@ class BindMount(Step[Inside], frozen=True):
 
 
 def attach(mount: int, where: int, propagation: tuple[str, ...]) -> None:
-    """Set the propagation, attach the detached mount, and let go of its descriptor."""
+    """Attach the detached mount, set its propagation, and let go of its descriptor.
+
+    In this order: what is attached below a shared mount becomes shared, whatever it was (mount_namespaces(7)).
+    """
     try:
-        propagate(mount, propagation)
         m.move_mount(mount, where)
+        propagate(mount, propagation)
     finally:
         os.close(mount)
 

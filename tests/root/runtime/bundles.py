@@ -41,7 +41,7 @@ def change(runtime: Runtime, number: int) -> None:
     chance = Chance(number)
     document = json.loads((runtime.bundle / "config.json").read_text())
     (runtime.rootfs / "var").mkdir(exist_ok=True)
-    (runtime.rootfs / "etc/link").symlink_to("../tmp/far")
+    (runtime.rootfs / "etc/link").symlink_to("../far")
     if not (runtime.rootfs / "var/run").is_symlink():
         (runtime.rootfs / "var/run").symlink_to("/run")
     shared = runtime.directory / "private/shared dir"

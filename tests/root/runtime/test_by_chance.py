@@ -34,7 +34,7 @@ def test_the_script_makes_the_same_container(runtime: Runtime, number: int) -> N
     told, done = compared(runtime)
     if bundles.Chance(number).mapped:
         told, done = unordered(told), unordered(done)
-    assert [*differing(told, done)] == []
+    assert not (found := [*differing(told, done)]), "\n".join(found)
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")

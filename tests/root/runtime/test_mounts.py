@@ -262,3 +262,16 @@ def test_clocks_that_cannot_be(runtime: Runtime, offsets: dict[str, Any], namesp
     runtime.change(linux__timeOffsets=offsets, linux__namespaces=[{"type": "mount"}, *namespaces], hostname="")
     done = runtime.run()
     assert done.returncode == 1 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("word", ("rslave", "rprivate", "rshared"))
+def test_propagation_below_a_shared_mount_is_what_was_asked_for(runtime: Runtime, volume: Path, word: str) -> None:
+    """By the kernel's own rule, what is attached there is shared."""
+    found = shown(runtime, {"destination": "/up", "type": "tmpfs", "options": ["rshared"]},
+                  {"destination": "/up/volume", "type": "bind", "source": str(volume), "options": ["bind", word]},
+                  {"destination": "/up/tmpfs", "type": "tmpfs", "options": [word]})
+    kinds = {place: {one.partition(":")[0] for one in found[place].propagation}
+             for place in ("/up", "/up/volume", "/up/tmpfs")}
+    assert "shared" in kinds["/up"]
+    assert [("shared" in kinds[place]) for place in ("/up/volume", "/up/tmpfs")] == [word == "rshared"] * 2, kinds
+    assert ("master" in kinds["/up/volume"]) is (word != "rprivate")
