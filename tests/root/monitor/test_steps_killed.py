@@ -361,9 +361,9 @@ def ports(stage: Stage, id: str) -> list[set[int]]:
     """By the record, the documents, the firewall and the kernel's list of listeners."""
     container = stage.room.containers.get(id)
     bindings = (container.record.host.port_bindings or {}).get("80/tcp") or ()
-    listed = subprocess.run(("nft", "list", "map", "inet", stage.room.config.bridge, "ports4_at"), capture_output=True,
-                            text=True, check=True).stdout
+    listed = subprocess.run(("nft", "-n", "list", "map", "inet", stage.room.config.bridge, "ports4_at"), text=True,
+                            capture_output=True, check=True).stdout
     return [{int(one.host_port) for one in bindings},
             {one.host_port for endpoint in container.endpoints for one in endpoint.published},
-            {port for port in PORTS if f"tcp . {port} :" in listed},
+            {port for port in PORTS if f". 6 . {port} :" in listed},
             {port for _, port in listening("tcp", os.getpid()) if port in PORTS}]
