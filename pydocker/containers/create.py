@@ -39,8 +39,10 @@ from runtime.spec.defaults import MASKED_PATHS, READONLY_PATHS
 
 def create(store: Store, images: ImageStore, layers: LayerStore, volumes: Volumes, networks: Networks,
            engine: EngineConfig, name: str | None, config: Config, host: HostConfig, platform: str | None,
-           endpoints: Mapping[str, EndpointConfig]) -> ContainerId:
-    """Check, merge, write. The images cannot be removed between being found and being used, nor can volumes."""
+           endpoints: Mapping[str, EndpointConfig]) -> Record:
+    """Check, merge, write: what is written. The images cannot be removed between being found and being used, nor can
+    volumes.
+    """
     checked = names.check(name) if name else store.free_name()
     networking.check_mode(config, host)
     links.check_mode(host)
@@ -57,15 +59,15 @@ def create(store: Store, images: ImageStore, layers: LayerStore, volumes: Volume
         _make_directories(directory, top)
         content = preset_content([str(layers.diff(layer)) for layer in record.layers], directory, store.paths.run)
         with volumes.ready(record.points or (), content):
-            _publish(store, directory, record, invented=not name)
-    return id
+            return _publish(store, directory, record, invented=not name)
 
 
-def _publish(store: Store, directory: Path, record: Record, *, invented: bool) -> None:
+def _publish(store: Store, directory: Path, record: Record, *, invented: bool) -> Record:
     """A name that was free when it was invented may have become another's since: then it is another one."""
     while True:
         try:
-            return store.publish(directory, record)
+            store.publish(directory, record)
+            return record
         except Conflict:
             if not invented:
                 raise

@@ -112,10 +112,10 @@ class Containers:
                networks: Mapping[str, EndpointConfig]) -> tuple[ContainerId, list[str]]:
         """Its id, and Docker's warnings. NotFound: the image is not here; Conflict: the name is taken."""
         host, warnings = discarding.possible(host)
-        id = create.create(self._store, self._images, self._layers, self.volumes, self._networks, self._config, name,
-                           config, host, platform, networks)
-        self._store.journal.container(self._store.record(id), "create")
-        return id, warnings
+        made = create.create(self._store, self._images, self._layers, self.volumes, self._networks, self._config, name,
+                             config, host, platform, networks)
+        self._store.journal.container(made, "create")  # which somebody may have removed by now
+        return made.id, warnings
 
     def get(self, ref: str) -> Container:
         """By id, name (with or without a leading slash), or unambiguous prefix of an id. NotFound."""

@@ -20,6 +20,7 @@ from pydocker.model.event import Event
 from runtime.linux import inotify
 
 _PIECE = 1 << 18
+_LONGEST = 2**31 - 1  # milliseconds, 24 days: poll(2) takes an int
 _NAP = 0.2  # seconds between two looks, where the kernel has no inotify instance left for us
 
 
@@ -153,7 +154,7 @@ class _Changes:
         """True when it is time to look again, False when nobody wants to know any more."""
         if self._fd < 0:
             seconds = _NAP if seconds is None else min(seconds, _NAP)
-        ready = {fd for fd, _ in self._poll.poll(None if seconds is None else seconds * 1000)}
+        ready = {fd for fd, _ in self._poll.poll(None if seconds is None else min(seconds * 1000, _LONGEST))}
         if self._fd in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._fd, 1 << 16)

@@ -70,7 +70,8 @@ class _Session:
     def save(self, **changes: object) -> None:
         self.session = msgspec.structs.replace(self.session, **changes)
         if self.probe is None:
-            documents.write(self.file(".json"), self.session, durable=False)
+            with contextlib.suppress(FileNotFoundError):  # the container has ended, and nobody can ask for it any more
+                documents.write(self.file(".json"), self.session, durable=False)
 
 
 class Execs:

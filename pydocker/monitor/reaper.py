@@ -18,6 +18,7 @@ import msgspec
 from pydocker.errors import PydockerError
 from pydocker.model.container import ExecSession, RestartPolicy, State, Status
 from pydocker.monitor import control, making, networking, plan, remains, restart
+from pydocker.monitor.desk import answer
 from pydocker.monitor.happenings import Happenings
 from pydocker.monitor.launch import EXECS, FILE, LOCK, Launch
 from pydocker.monitor.ociruntime import Runtime
@@ -39,7 +40,7 @@ def sweep_up(launch: Launch, server: socket.socket) -> None:
         kill(state, cgroups.open(launch.cgroup))
         plan.delete(runtime, launch.id)
     except (PydockerError, Fault, OSError) as error:
-        control.send(server, control.Failed(f"clean up container {launch.id[:12]}: {error}"))
+        answer(server, control.Failed(f"clean up container {launch.id[:12]}: {error}"))
         return
     gone, tell = networking.release_killed(launch), Happenings(launch)
     if not recorded(state, launch):
@@ -55,7 +56,7 @@ def sweep_up(launch: Launch, server: socket.socket) -> None:
             tell.destroy()
     elif not os.path.exists(launch.run_path / EXECS):
         remains.give_up(launch.run_path, LOCK)
-    control.send(server, control.Done())
+    answer(server, control.Done())
 
 
 def end_sessions(directory: Path) -> None:

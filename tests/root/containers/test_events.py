@@ -2,13 +2,15 @@
 
 import os
 import signal
+import socket
 import time
+from pathlib import Path
 
 import pytest
 
 from pydocker.containers.options import WaitCondition
-from pydocker.events import read
-from pydocker.model.container import ExecConfig, HostConfig
+from pydocker.events import follow, read
+from pydocker.model.container import ExecConfig, HostConfig, Record
 from pydocker.model.event import Event
 from tests.root.containers.room import Room, wait_until
 
@@ -47,6 +49,27 @@ def test_a_life_with_rm(room: Room, told: Listener) -> None:
     assert 0 <= took <= (die.nanoseconds - events[0].nanoseconds) / 10**9
     assert die.actor.attributes == {"tier": "front", "image": "busybox", "name": "short", "exitCode": "3",
                                     "execDuration": str(took)}
+
+
+def test_one_that_is_removed_as_soon_as_it_is_there(room: Room, told: Listener,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    store = room.containers._store
+    publish = store.publish
+
+    def published(directory: Path, record: Record) -> None:
+        publish(directory, record)
+        room.another().remove(record.id)
+
+    monkeypatch.setattr(store, "publish", published)
+    assert told.actions(room.create("true")) == ["destroy", "create"]
+
+
+def test_who_waits_for_longer_than_the_kernel_can(room: Room) -> None:
+    ours, theirs = socket.socketpair()
+    found = follow(room.paths.events, None, time.time_ns() + 2**40 * 10**9, ours)
+    theirs.close()
+    assert [*found] == []
+    ours.close()
 
 
 def test_stop_restart_kill_and_remove(room: Room, told: Listener) -> None:

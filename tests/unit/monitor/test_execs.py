@@ -12,6 +12,15 @@ from pydocker.model.container import ContainerId, ExecConfig, ExecId, ExecSessio
 from pydocker.monitor.execs import KEPT, Execs, _Session
 
 
+def test_a_session_that_outlasts_its_container_is_no_fault_of_the_monitors(tmp_path: Path) -> None:
+    """With --rm its directory is gone when the runtime, which was still joining the container, says that it cannot."""
+    session = ExecSession(id=ExecId("e" * 64), container=ContainerId("c" * 64), config=ExecConfig(cmd=("true",)))
+    nothing: Any = None
+    one = _Session(session, tmp_path / "gone", nothing, None, ExitStack())
+    one.save(exit_code=126)
+    assert one.session.exit_code == 126
+
+
 def test_the_file_of_an_ended_session_is_all_that_is_kept_of_it(tmp_path: Path) -> None:
     """A monitor is there for months, and somebody may look into its container every second."""
     later: list[tuple[float, Callable[[], None]]] = []
