@@ -96,10 +96,11 @@ def pidfd(record: Record) -> int:
 
 def seconds(word: str) -> float:
     """A duration as Go writes it: 5s, 500ms, 1m30s. Raises InvalidArgument; it has to be more than nothing."""
-    parts = re.findall(r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|ms|s|m|h)", word)
-    if "".join(number + unit for number, unit in parts) != word.lstrip("+") or not parts:
+    length = word[1:] if word[:1] in ("+", "-") else word
+    parts = re.findall(r"([0-9]*\.?[0-9]+|[0-9]+\.)(ns|us|µs|ms|s|m|h)", length)
+    if length != "0" and ("".join(number + unit for number, unit in parts) != length or not parts):
         raise InvalidArgument(f"invalid value {word!r} for flag --interval: expected a duration such as 5s or 500ms")
     total = sum(float(number) * UNITS[unit] for number, unit in parts)
-    if total <= 0:
+    if total <= 0 or word.startswith("-"):
         raise InvalidArgument("duration interval must be greater than 0")
     return total

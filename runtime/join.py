@@ -12,6 +12,7 @@ from runtime import log
 from runtime.checks import check_process
 from runtime.errors import InvalidArgument, WrongState
 from runtime.joining import exec_plan
+from runtime.linux.capabilities import NUMBERS
 from runtime.linux.descriptors import read
 from runtime.linux.idmaps import parse
 from runtime.machine import look
@@ -81,6 +82,7 @@ def wanted(asked: Asked, record: Record) -> Process:
     own = record.process
     if asked.process_file:
         return inheriting(decode_process(read(asked.process_file, 64 << 20), asked.process_file), own)
+    check_flags(asked)
     return msgspec.structs.replace(
         own,
         args=asked.args,
@@ -94,6 +96,18 @@ def wanted(asked: Asked, record: Record) -> Process:
         apparmor_profile=asked.apparmor or own.apparmor_profile,
         selinux_label=asked.label or own.selinux_label,
     )
+
+
+def check_flags(asked: Asked) -> None:
+    """What would be told with the place in a process.json that nobody wrote. Raises InvalidArgument."""
+    if asked.cwd and not asked.cwd.startswith("/"):
+        raise InvalidArgument(f"--cwd {asked.cwd}: Cwd must be an absolute path")
+    for line in asked.env:
+        if line.find("=") < 1:
+            raise InvalidArgument(f"--env {line!r}: expected NAME=value")
+    for name in asked.capabilities:
+        if name not in NUMBERS:
+            raise InvalidArgument(f"--cap {name!r}: unknown capability")
 
 
 def inheriting(process: Process, own: Process) -> Process:

@@ -25,7 +25,10 @@ def console_for(process: Process, path: str, console: int) -> int:
         return console
     from runtime.linux.sockets import connect
 
-    return connect(path)
+    try:
+        return connect(path)
+    except OSError as error:
+        raise InvalidArgument(f"--console-socket {path}: {str(error.strerror).lower()} (connect(2))") from error
 
 
 def stage(plan: Plan, console: int, preserved: int, trace: "Trace | None" = None) -> Outside:

@@ -37,7 +37,11 @@ def filtered(output: str, own: Collection[int]) -> list[str]:
     if "PID" not in title.split():
         raise InvalidArgument("couldn't find PID field in ps output")
     column = title.split().index("PID")
-    try:
-        return [title, *(line for line in lines if int(line.split()[column]) in own)]
-    except (ValueError, IndexError) as error:  # a column before it holds words with spaces
-        raise InvalidArgument(f"unable to parse pid: {error}") from error
+    found = [title]
+    for line in lines:
+        word = "".join(line.split()[column:column + 1])
+        if not (word.isascii() and word.isdigit()):  # a column before it holds words with spaces
+            raise InvalidArgument(f"unable to parse pid: parsing {word!r}: the columns before PID must be single words")
+        if int(word) in own:
+            found.append(line)
+    return found

@@ -29,9 +29,13 @@ def address(path: str) -> Iterator[str]:
 
 
 def connect(path: str) -> int:
-    """A stream socket connected to the unix socket at `path`, of any length. Raises OSError with the path."""
-    with address(path) as name, closing(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)) as connection:
+    """A stream socket connected to the unix socket at `path`, of any length. Raises OSError with the path.
+
+    Who does not accept, and has as many waiting as it wanted to have, is not waited for: EAGAIN.
+    """
+    with address(path) as name, closing(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK)) as connection:
         connection.connect(name)
+        connection.setblocking(True)
         return connection.detach()
 
 

@@ -132,3 +132,10 @@ def test_what_is_refused_when_it_is_started_is_one_line_that_can_be_read(runtime
     assert done.returncode == 126 and done.stderr.count("\n") == 1 and len(done.stderr) < 5000
     assert done.stderr.startswith("execute true")
     assert done.stderr.endswith(": argument list too long (execve(2), E2BIG)\n")
+
+
+def test_a_console_socket_is_told_with_its_flag(runtime: Runtime) -> None:
+    runtime.configure("true", terminal=True)
+    done = runtime("create", "--bundle", str(runtime.bundle), "--console-socket", "/nosuch", "c")
+    assert (done.returncode, done.stderr) == (
+        1, "pydocker-runtime: --console-socket /nosuch: no such file or directory (connect(2))\n")

@@ -74,6 +74,7 @@ def test_lines_of_ps():
     output = "USER PID COMMAND\nroot 5 a b\nroot 6 c\nroot 55 d\n"
     assert filtered(output, {5, 55}) == ["USER PID COMMAND", "root 5 a b", "root 55 d"]
     for bad, words in (("COMMAND\na\n", "couldn't find PID field"), ("", "couldn't find PID"),
-                       ("COMMAND PID\na b 5\n", "unable to parse pid"), ("A PID\nx\n", "unable to parse pid")):
+                       ("COMMAND PID\na b 5\n", "unable to parse pid: parsing 'b'"),
+                       ("A PID\nx\n", "unable to parse pid: parsing ''")):
         with pytest.raises(InvalidArgument, match=words):
             filtered(bad, {5})
