@@ -128,7 +128,8 @@ class Stage:
         containers, deadline = self.room.containers, time.monotonic() + PATIENCE
         while True:
             if not containers.get(id).state.running:
-                containers.start(id)
+                with contextlib.suppress(NotModified):  # it was being started: a monitor needs no server for that
+                    containers.start(id)
             try:
                 session, terminal = self.room.exec(id, "echo", "works")
             except (Conflict, Unavailable, StartFailed) as error:
