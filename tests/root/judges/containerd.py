@@ -1,6 +1,7 @@
 """containerd by its own hands: `ctr` tells the shim which runtime to call."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,8 +51,12 @@ class Containerd:
         self.by("runc").ok("image", "import", "--base-name", "busybox", f"{layout}.tar")
 
     def by(self, runtime: str) -> Judge:
-        """The command line that has containers run by this one."""
-        return Judge(f"ctr on {runtime}", ("ctr", "--address", f"{self._root}/sock"), self._root, options={
+        """The command line that has containers run by this one.
+
+        The shim keeps their state in one directory of the machine's, below the name of containerd's namespace.
+        """
+        command = ("ctr", "--address", f"{self._root}/sock", "--namespace", self._root.parent.name)
+        return Judge(f"ctr on {runtime}", command, self._root, options={
             "run": ("--runtime", "io.containerd.runc.v2", "--runc-binary", self._runtimes[runtime])})
 
     def clear(self) -> None:
@@ -66,3 +71,4 @@ class Containerd:
         self._process.wait(60)
         unmount_below(self._root)
         remove_cgroups(os.fspath(self._root))
+        shutil.rmtree(f"/run/containerd/runc/{self._root.parent.name}", ignore_errors=True)  # our cache of filters

@@ -1,14 +1,17 @@
 """containerd's shim runs our runtime: what `ctr` asks of it, with runc as control."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests import leaks
+from tests.engine import Result
 from tests.root.judges.conftest import RUNTIMES, Pair
 from tests.root.judges.containerd import IMAGE, Containerd
 from tests.root.judges.engines import Island, Judge, eventually, missing
@@ -43,8 +46,27 @@ def cgroup(cgroup_parent: str) -> str:
 
 
 # `ctr` gives up pipes that it has not opened yet when the program has ended, and with them what was said
-# (containerd issue 5741): a program that has to be heard does not end at once.
-HEARD = "sleep 0.5; "
+# (containerd issue 5741): a program that has to be heard begins when it is told that they are open.
+TOLD = "read go; "
+
+
+def heard(ctr: Judge, *words: str) -> Result:
+    """The answer to a command that runs a program which begins with TOLD."""
+    with ctr.popen(*words) as process:
+        eventually(lambda: process.poll() is not None or open_pipes(process.pid) == {"stdin", "stdout", "stderr"})
+        out, err = process.communicate("\n", timeout=60)
+    return Result(process.returncode, out, err)
+
+
+def open_pipes(pid: int) -> set[str]:
+    """Of a container's pipes, which are called ID-stdin and so on, those that the process reads or writes."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile, or gone with the process
+            flags = int(descriptor.read_text().partition("flags:")[2].split()[0], 8)
+            if not flags & os.O_PATH:
+                found.add(os.readlink(f"/proc/{pid}/fd/{descriptor.name}").rpartition("-")[2])
+    return found & {"stdin", "stdout", "stderr"}
 
 
 def background(ctr: Judge, cgroup: str, script: str, *options: str) -> None:
@@ -68,8 +90,8 @@ def status(ctr: Judge) -> str:
 def test_run(options: str, script: str, code: int, answer: str, ctrs: Pair, cgroup: str) -> None:
     results = []
     for ctr in ctrs:
-        results.append(ctr("run", "--rm", "--cgroup", cgroup, *options.split(), IMAGE, "box", "/bin/sh", "-c",
-                           HEARD + script))
+        results.append(heard(ctr, "run", "--rm", "--cgroup", cgroup, *options.split(), IMAGE, "box", "/bin/sh", "-c",
+                             TOLD + script))
     assert results[1] == results[0]
     assert results[1].code == code, results
     assert answer in results[1].out + results[1].err
@@ -77,8 +99,8 @@ def test_run(options: str, script: str, code: int, answer: str, ctrs: Pair, cgro
 
 def test_exec_and_terminal(ctr: Judge, cgroup: str) -> None:
     background(ctr, cgroup, "exec sleep 1000")
-    heard = ctr.ok("tasks", "exec", "--exec-id", "one", "box", "/bin/sh", "-c", HEARD + "cat /proc/1/comm")
-    assert heard == "sleep"
+    said = heard(ctr, "tasks", "exec", "--exec-id", "one", "box", "/bin/sh", "-c", TOLD + "cat /proc/1/comm")
+    assert said == Result(0, "sleep\n", "")
     assert ctr("tasks", "exec", "--exec-id", "two", "box", "/bin/sh", "-c", "exit 9").code == 9
     on_terminal = ("tasks", "exec", "--tty", "--exec-id", "three")
     with ctr.terminal(*on_terminal, "box", "/bin/sh", rows=30, columns=100) as terminal:
