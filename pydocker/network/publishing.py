@@ -5,6 +5,7 @@ A port is led through the network that has the default route: there the containe
 differ in that; a port of the one kind for a container that has only the other is the monitor's to carry.
 """
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,9 @@ from pydocker.network import options, plan, ports
 from pydocker.network.firewall import ANY4
 from pydocker.network.plan import Place
 from pydocker.network.ports import AT_ONCE, Batch, Held, Owner
+
+_SO_SNDBUFFORCE = 32  # socket(7): beyond net.core.wmem_max, with CAP_NET_ADMIN
+_OVERHEAD = 4096  # bytes of the kernel's own for a message, at most
 
 
 def hold(record: Record, places: Sequence[Place], narrowed: str, owner: Owner) -> Held:
@@ -57,11 +61,17 @@ def published(places: Sequence[tuple[object, Endpoint, EndpointConfig]]) -> tupl
 
 
 def packed(held: Held) -> int:
-    """A descriptor from which a monitor reads all these sockets; they stay open in it."""
+    """A descriptor from which a monitor reads all these sockets; they stay open in it. That monitor may not be there
+    yet, so all of it has to find room in the socket: whoever waited for some would wait for ever."""
+    messages = [(msgspec.json.encode(batch), sockets) for batch, sockets in batches(held)]
+    room = sum(len(content) + _OVERHEAD for content, _ in messages)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
-        for batch, sockets in batches(held):
-            socket.send_fds(ours, [msgspec.json.encode(batch)], sockets)
+    with ours, contextlib.ExitStack() as undo:
+        undo.callback(theirs.close)
+        ours.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, room)
+        for content, sockets in messages:
+            socket.send_fds(ours, [content], sockets)
+        undo.pop_all()
     return theirs.detach()
 
 
