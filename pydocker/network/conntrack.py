@@ -13,7 +13,7 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import msgspec
 
@@ -48,7 +48,8 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 def forget(wanted: Callable[[Flow], bool]) -> int:
-    """Forget the UDP flows that `wanted` names; how many there were."""
+    """Forget the UDP flows that `wanted` names, of all that there are (which takes its time: so once for many ports);
+    how many there were."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER) as kernel:
         kernel.bind((0, 0))
         found = [flow for family in _SOURCE for flow in _flows(kernel, family) if wanted(flow)]
@@ -59,14 +60,14 @@ def forget(wanted: Callable[[Flow], bool]) -> int:
     return len(found)
 
 
-def led(to: str, port: int) -> Callable[[Flow], bool]:
-    """Flows that end at a container's port."""
-    return lambda flow: flow.back.source == (to, port)
+def led(targets: Collection[tuple[str, int]]) -> Callable[[Flow], bool]:
+    """Flows that end at one of these containers' ports."""
+    return lambda flow: flow.back.source in targets
 
 
-def strayed(port: int) -> Callable[[Flow], bool]:
-    """Flows to a port of the host's that were led nowhere when they began."""
-    return lambda flow: flow.there.target[1] == port and (flow.back.target, flow.back.source) == (
+def strayed(ports: Collection[int]) -> Callable[[Flow], bool]:
+    """Flows to one of these ports of the host's that were led nowhere when they began."""
+    return lambda flow: flow.there.target[1] in ports and (flow.back.target, flow.back.source) == (
         flow.there.source, flow.there.target)
 
 

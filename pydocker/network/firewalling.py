@@ -134,8 +134,7 @@ class Firewall:
         if elements:
             with self._locked():
                 self._apply(firewall.delete(self.table, elements))
-            for address, port in firewall.datagram_targets(elements):
-                conntrack.forget(conntrack.led(address, port))
+            _forget_led(elements)
 
     @contextlib.contextmanager
     def unsettled(self, endpoint: Endpoint) -> Iterator[None]:
@@ -163,8 +162,7 @@ class Firewall:
         with self._locked():
             if self._whole():
                 self._write()
-        for address, port in firewall.datagram_targets(one for each in gone for one in firewall.of_endpoint(*each)):
-            conntrack.forget(conntrack.led(address, port))
+        _forget_led(one for each in gone for one in firewall.of_endpoint(*each))
 
     def mend(self, since: float, *, wait: bool = False) -> bool:
         """Write everything again, if somebody has changed it. `since`: when that may have been (time.time()).
@@ -305,5 +303,11 @@ def _bridges(elements: Iterable[Element]) -> list[str]:
 
 def _forget_strayed(elements: Iterable[Element]) -> None:
     """Flows that began before their port was led anywhere."""
-    for port in firewall.datagram_ports(elements):
-        conntrack.forget(conntrack.strayed(port))
+    if ports := firewall.datagram_ports(elements):
+        conntrack.forget(conntrack.strayed(ports))
+
+
+def _forget_led(elements: Iterable[Element]) -> None:
+    """Flows to where ports were led that are led no more."""
+    if targets := firewall.datagram_targets(elements):
+        conntrack.forget(conntrack.led(targets))

@@ -219,6 +219,15 @@ def test_a_container_that_rests_is_given_no_port_that_it_has_already(engine: Eng
     engine.ok("rm", "-f", "web")
 
 
+def test_two_thousand_ports_of_udp(engine: Engine, box: Boxes) -> None:
+    """All at once: also when they go, and their flows with them, rm -f need not give the monitor up."""
+    box("--name", "web", "-p", "20000-21999:20000-21999/udp").serve_udp(21234)
+    assert ask_udp("127.0.0.1", 21234) == GATEWAY
+    assert len(engine.ok("port", "web").splitlines()) == 4000
+    engine.ok("rm", "-f", "web")
+    socket.create_server((ENGINE_ANY, 21234)).close()
+
+
 def test_a_port_is_free_when_its_container_has_ended(engine: Engine, around: Surroundings, box: Boxes) -> None:
     box("--name", "web", "-p", "8080:80").serve(80)
     engine.ok("stop", "-t", "0", "web")
