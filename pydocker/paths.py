@@ -14,8 +14,11 @@ Both are root's alone (0700): a setuid file inside a layer must not be reachable
 """
 
 import os
+import stat
 from pathlib import Path
 from typing import NamedTuple
+
+from pydocker.errors import PydockerError
 
 
 class Paths(NamedTuple):
@@ -27,6 +30,10 @@ class Paths(NamedTuple):
     @property
     def images(self) -> Path:
         return self.data / "images"
+
+    @property
+    def blobs(self) -> Path:
+        return self.images / "blobs" / "sha256"
 
     @property
     def layers(self) -> Path:
@@ -75,9 +82,28 @@ class Paths(NamedTuple):
         return self.volumes / name / "_data"
 
     def make(self) -> None:
-        """Create the roots and their fixed directories, 0700."""
-        for path in (self.images, self.layers, self.containers, self.names, self.volumes, self.temporary,
-                     self.runtime, self.run / "containers"):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+        """Create the roots and their fixed directories, 0700. Raises PydockerError."""
+        for path in (self.images, self.blobs.parent, self.blobs, self.layers, self.containers, self.names, self.volumes,
+                     self.networks, self.temporary, self.runtime, self.run / "containers"):
+            make_own(path)
         for root in (self.data, self.run):
             os.chmod(root, 0o700)
+
+
+def make_own(path: Path) -> None:
+    """Create a directory of the engine's own, 0700, unless it is there.
+
+    Raises PydockerError if something else is, a link above all: what nobody works on is deleted from such a directory,
+    and if a link led out of the root, that would be somebody else's files. (A root itself may be reached by links.)
+    """
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        found = os.lstat(path).st_mode
+    except OSError as error:
+        if not os.path.lexists(path):
+            raise PydockerError(f"make {path}: {os.strerror(error.errno or 0).lower()}") from error
+        found = 0
+    if not stat.S_ISDIR(found):
+        led = f"a link to {os.readlink(path)}" if path.is_symlink() else "something else"
+        raise PydockerError(f"{path} has to be a directory, and is {led}: move it away (a file system may be mounted "
+                            "there instead)")

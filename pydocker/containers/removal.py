@@ -69,7 +69,7 @@ def recover(store: Store, statuses: Statuses, volumes: Volumes) -> None:
             os.unlink(link.path)
     runs = store.paths.run / "containers"
     for name in os.listdir(runs):
-        if name not in known:
+        if name not in known and ID.fullmatch(name):
             delete_left(runs / name)
     for id in known:
         with contextlib.suppress(FileNotFoundError), _told(id):

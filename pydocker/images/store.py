@@ -9,7 +9,6 @@ Documents and layers are written and synced before index.json names them, so wha
 
 import contextlib
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from pydocker.model.image import Descriptor, Image, ImageConfig
 from pydocker.model.platform import Platform
 from pydocker.model.reference import Reference
 from pydocker.model.usage import Bytes
-from pydocker.paths import Paths
+from pydocker.paths import Paths, make_own
 from pydocker.storage import documents, locks
 from pydocker.storage.blobs import Blobs
 
@@ -51,7 +50,7 @@ class ImageStore:
         """`ceiling` is what one layer may become at most, in bytes."""
         self.paths, self.ceiling = paths, ceiling
         self.layers = LayerStore(paths)
-        self.blobs = Blobs(paths.images / "blobs" / "sha256", paths.temporary)
+        self.blobs = Blobs(paths.blobs, paths.temporary)
         self.reader = Reader(paths, self.blobs, self.layers)
         self.index = paths.images / "index.json"
         self._lock = paths.images.with_name("images.lock")
@@ -244,9 +243,9 @@ class ImageStore:
             _log.warning("nothing is removed at this start: %s", error)
 
     def make(self) -> None:
-        """Make the directory an OCI image layout, if it is none yet."""
+        """Make the directory an OCI image layout, if it is none yet. Raises PydockerError."""
         with self._layout:
-            os.makedirs(self.blobs.directory, mode=0o700, exist_ok=True)
+            make_own(self.paths.blobs)
             if not (self.paths.images / "oci-layout").exists():
                 if next(iter(self.blobs), None) is None and not self.index.exists():
                     documents.write(self.index, Catalog())

@@ -15,10 +15,12 @@ from pydocker.upkeep.findings import Finding, Summary, Tell, Verdict
 
 def check(store: ImageStore, containers: Containers, told: Callable[[Verdict], None], tell: Tell, *,
           repair: bool) -> Summary:
-    """Go through all of it. `told` gets every finding, `tell` the progress. Conflict: another check is running.
+    """Go through all of it. `told` gets every finding, `tell` the progress. Conflict: another check is running;
+    PydockerError: a directory is no longer the engine's own, and what is in there cannot be judged.
 
     Images may be pulled, run and removed meanwhile: what is gone when it is looked at again was not wrong.
     """
+    store.paths.make()
     store.make()
     path = store.paths.temporary / "check.lock"
     lock = locks.acquire(path, blocking=False)

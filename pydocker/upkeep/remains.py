@@ -8,7 +8,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,8 @@ from runtime.linux import mounts
 _UNLOCKED = ("container-", "removed-")
 _LEFT = 60.0  # seconds
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TEMPORARY = re.compile(r"(?:blob|container|layer|lease|partial|pull|removed|terms|volume)-.+|check\.lock|tmp\w{8}|"
+                        + documents.LEFT.pattern, re.ASCII)
 
 
 def check(store: ImageStore, containers: Containers, summary: Summary) -> Findings:
@@ -55,14 +57,22 @@ def _orphans(store: ImageStore) -> Findings:
 
 
 def _temporary(paths: Paths) -> Findings:
-    places: tuple[tuple[Path, Callable[[str], object]], ...] = (
-        (paths.temporary, bool), (paths.images, documents.LEFT.fullmatch))
-    for directory, ours in places:
-        for name in sorted(os.listdir(directory)):
-            path = directory / name
-            if ours(name) and _is_left(path):
-                yield Finding(f"temporary file {path}", "nobody works on it any more", "removed",
-                              partial(_remove, path))
+    for name in sorted(os.listdir(paths.images)):
+        if documents.LEFT.fullmatch(name):
+            yield from _left(paths.images / name)
+    for name in sorted(os.listdir(paths.temporary)):
+        path = paths.temporary / name
+        yield from _left(path) if _TEMPORARY.fullmatch(name) else _strange(path)
+
+
+def _left(path: Path) -> Findings:
+    if _is_left(path):
+        yield Finding(f"temporary file {path}", "nobody works on it any more", "removed", partial(_remove, path))
+
+
+def _strange(path: Path) -> Findings:
+    """Whoever put it there may still want it."""
+    yield Finding(f"file {path}", "is nothing of pydocker's", "move it away by hand")
 
 
 def _is_left(path: Path) -> bool:
@@ -132,7 +142,9 @@ def _release(paths: Paths, link: Path) -> None:
 
 def _runs(paths: Paths) -> Findings:
     for directory in sorted((paths.run / "containers").iterdir()):
-        if not paths.container(directory.name).is_dir() and not locks.is_held(directory / LOCK):
+        if not _ID.fullmatch(directory.name):
+            yield from _strange(directory)
+        elif not paths.container(directory.name).is_dir() and not locks.is_held(directory / LOCK):
             yield Finding(f"directory {directory}", "its container is gone", "removed",
                           partial(remains.delete_tree, directory))
 

@@ -285,6 +285,87 @@ def test_what_nobody_refers_to(engine: Engine, store: ImageStore) -> None:
     assert not left.exists() and os.listdir(paths.temporary) == []
 
 
+def test_what_a_stranger_put_there_stays(fresh_engine: Engine) -> None:
+    """Neither a repair nor the next server takes for a temporary file, or a container's, what has no such name."""
+    engine, paths = fresh_engine, Paths(*fresh_engine.roots)
+    engine.start()
+    strangers = (paths.temporary / "notes", paths.temporary / "backup.old", paths.run / "containers/mine")
+    for directory in strangers:
+        directory.mkdir()
+        (directory / "file").write_text("precious")
+    said = checked(engine, "--repair")
+    assert said.code == 2
+    for directory in strangers:
+        assert f"file {directory}: is nothing of pydocker's" in said.out, said.out
+    engine.stop()
+    engine.start()
+    for directory in strangers:
+        assert (directory / "file").read_text() == "precious"
+
+
+OWN = ("data/tmp", "data/names", "data/containers", "data/layers", "data/volumes", "data/networks", "data/images",
+       "data/images/blobs", "data/images/blobs/sha256", "run/containers")
+
+
+def decoy(path: Path) -> list[str]:
+    """What would be deleted from there, if it were a directory of the engine's own."""
+    for word in ("passwd", "held.lock", "blob-1", "layer-1", "removed-1", "container-1", ".index.json.1.00000000.tmp"):
+        (path / word).write_text("the host's")
+        os.utime(path / word, (0, 0))
+    for word in ("removed-2", "container-2", "volume-2", "0" * 64, "ssl"):
+        (path / word).mkdir()
+        (path / word / "file").write_text("the host's")
+        os.utime(path / word, (0, 0))
+    (path / "localtime").symlink_to("/nowhere")
+    return everything(path)
+
+
+def everything(path: Path) -> list[str]:
+    return sorted(map(str, path.rglob("*")))
+
+
+@contextmanager
+def replaced(place: Path) -> Iterator[None]:
+    away = place.with_name("away")
+    place.rename(away)
+    try:
+        yield
+    finally:
+        place.unlink()
+        away.rename(place)
+
+
+def test_a_link_leads_no_deletion_out_of_the_root(fresh_engine: Engine, tmp_path: Path) -> None:
+    """Such a link, to /etc, once had the whole of it deleted by `system check --repair`, as temporary files."""
+    engine, before = fresh_engine, decoy(tmp_path)
+    for name in OWN:
+        engine.start()
+        place = engine.root / name
+        refusal = f"{place} has to be a directory, and is a link to {tmp_path}"
+        with replaced(place):
+            place.symlink_to(tmp_path)
+            said = checked(engine, "--repair")  # by a server that was there before the link
+            assert (said.code, refusal in said.err) == (1, True), said
+            engine.stop()
+            said = engine.pydocker("ps")
+            assert (said.code, refusal in said.err, said.err.count("\n")) == (1, True, 1), said
+            assert everything(tmp_path) == before
+    well(engine)
+
+
+def test_what_is_no_directory_is_named(fresh_engine: Engine) -> None:
+    engine, place = fresh_engine, fresh_engine.root / "data/layers"
+    engine.start()
+    engine.stop()
+    for make in (Path.touch, os.mkfifo, lambda path: path.symlink_to("nowhere")):
+        with replaced(place):
+            make(place)
+            said = engine.pydocker("ps")
+        assert (said.code, said.err.count("\n")) == (1, 1), said
+        assert f"{place} has to be a directory, and is " in said.err
+    well(engine)
+
+
 def test_what_is_being_made_is_no_orphan(engine: Engine, store: ImageStore) -> None:
     with store.layers.draft() as layer, store.blobs.draft() as blob, store.leasing([store.blobs.add(b"needed")]):
         well(engine)
