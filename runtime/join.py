@@ -62,7 +62,8 @@ def join(place: Place, asked: Asked, console: int = -1) -> int:
                          keyring=record.keyring, preserved=asked.preserved, below=asked.cgroup,
                          namespaced=asked.cgroupns, systemd=record.systemd,
                          uids=parse(read(f"/proc/{record.pid}/uid_map")), profile=record.seccomp, filters=place.filters,
-                         personality=record.personality, state=record.state(now))
+                         personality=record.personality, state=record.state(now),
+                         path="$" if asked.process_file else "$.process")
     for warning in decision.warnings:
         log.warning(warning)
     at = stage(decision, console_for(process, asked.console_socket, console), asked.preserved, trace)

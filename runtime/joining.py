@@ -33,12 +33,13 @@ from runtime.spec import LinuxPersonality, LinuxSeccomp, Process, State
 def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...], cgroup_path: str, machine: Machine,
               *, keyring: str = "", preserved: int = 0, below: tuple[str, ...] = (), namespaced: bool = False,
               uids: Map = (), profile: LinuxSeccomp | None = None, filters: str = "",
-              personality: LinuxPersonality | None = None, state: State | None = None, systemd: bool = False) -> Plan:
+              personality: LinuxPersonality | None = None, state: State | None = None, systemd: bool = False,
+              path: str = "$") -> Plan:
     """The plan that starts another process in a running container, whose init is `pid`, and state is `state`.
 
     `below` are cgroups below the container's; with `namespaced` the process sees them as its roots. `uids` is the
     container's user map. `profile` and `personality` are the container's: process.json has none. `filters` is where
-    compiled ones are kept.
+    compiled ones are kept. `path` is the JSON path of the process: all of process.json, or a part of config.json.
     """
     cgroup = cgroups.open(cgroup_path, machine.cgroups, systemd=systemd).below(below)
     mapped = "user" in kinds
@@ -46,7 +47,7 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     first, last = affinities(process)
     inside = (
         UseRoot(),
-        *limits(process, "$"),
+        *limits(process, path),
         *key_labels(process, bool(keyring)),
         *([SessionKeyring(keyring)] if keyring else []),
         NewSession(),
@@ -62,6 +63,6 @@ def exec_plan(process: Process, pid: int, start_time: int, kinds: tuple[str, ...
     )
     there = divided(inside, mapped=mapped, uids=uids)
     outside = (*filtering.before, Join(pid, start_time, kinds), *there.outside,
-               *oom_score(process, "$"), *first, MoveIntoCgroup(cgroup, beside=pid), *last,
-               *priorities(process, "$"), *filtering.outside)
+               *oom_score(process, path), *first, MoveIntoCgroup(cgroup, beside=pid), *last,
+               *priorities(process, path), *filtering.outside)
     return Plan(outside, there.inside, leaving=there.leaving, warnings=tuple(doubts(process, machine)))

@@ -127,16 +127,28 @@ class Place:
 
     def record(self) -> Record:
         """Raises NoSuchContainer, and Damaged if this is not what `write` wrote."""
+        found = self.decoded(self.content())
+        if found.id != self.id:  # a copy: process and cgroup are another's
+            raise Damaged(f"{self.file}: of container {found.id!r}")
+        return found
+
+    def content(self) -> bytes:
+        """Raises NoSuchContainer and Damaged, also where a link leads to what somebody else's directory holds."""
         try:
+            if os.path.islink(self.path):
+                raise Damaged(f"{self.path}: a symbolic link")
             if not stat.S_ISREG(os.stat(self.file).st_mode):
                 raise Damaged(f"{self.file}: not a regular file")
-            content = read(self.file, MOST)
+            return read(self.file, MOST)
         except FileNotFoundError as error:
             raise NoSuchContainer(self.id) from error
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
             raise Damaged(f"{self.file}: {str(error.strerror).lower()}") from error
+
+    def decoded(self, content: bytes) -> Record:
+        """Raises Damaged."""
         try:
             return _learnt.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -148,17 +160,19 @@ class Place:
     def remove(self) -> None:
         """Forget the container. Nothing to do where somebody else did so."""
         try:
-            names = os.listdir(self.path)
-            below = [f"notify/{name}" for name in (os.listdir(self.notify) if "notify" in names else ())]
-            for name in (*below, *names):
-                (os.rmdir if name == "notify" else os.unlink)(os.path.join(self.path, name))
+            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                for name in os.listdir(directory):
+                    os.unlink(name, dir_fd=directory)
+            finally:
+                os.close(directory)
             os.rmdir(self.path)
         except FileNotFoundError:
             return
         except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.ENOTEMPTY):
+            if error.errno not in (errno.EISDIR, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
-            self.remove_whatever()  # something that is not ours
+            self.remove_whatever()  # `notify`, or something that is not ours
 
     def remove_whatever(self) -> None:
         """The same, whatever is there instead of what we made. Links are not followed."""

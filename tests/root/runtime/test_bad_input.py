@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from tests.root.runtime.conftest import REPOSITORY, Runtime
+import pytest
+
+from runtime.spec import POSIXRlimit
+from tests.root.runtime.conftest import COMMAND, REPOSITORY, Runtime
 
 # Each document is run by a fork of one process that has everything imported, as the monitor does it: `runtime.cli.main`
 # with the words of the command line. `explain` would not do: it is `create` whose answers are an interface.
@@ -124,6 +127,21 @@ def test_a_joined_user_namespace_too(runtime: Runtime) -> None:
     done = runtime("run", "--bundle", str(runtime.bundle), "c")
     assert done.returncode == 1
     assert done.stderr.endswith("user namespace /etc: not a namespace (setns(2)) - at `$.linux.namespaces[6].path`\n")
+
+
+@pytest.mark.parametrize(("words", "at"), [((), "$.process"), (("--process", "process.json"), "$")])
+def test_exec_names_the_document_that_asks(runtime: Runtime, words: tuple[str, ...], at: str) -> None:
+    """Without a process.json, what the container's own process has: a root with lower limits cannot have it."""
+    limit = {"type": "RLIMIT_NOFILE", "soft": 1000, "hard": 1000}
+    runtime.background("sleep", "60", rlimits=(POSIXRlimit(type="RLIMIT_NOFILE", soft=1000, hard=1000),))
+    process = {"args": ["true"], "cwd": "/", "rlimits": [limit]}
+    (runtime.directory / "process.json").write_text(json.dumps(process))
+    words = tuple(str(runtime.directory / word) if "." in word else word for word in words)
+    inside = ("c", "true") if at == "$.process" else ("c",)
+    line = [*COMMAND, "--root", str(runtime.root), "exec", *words, *inside]
+    done = subprocess.run(["setpriv", "--bounding-set", "-sys_resource", "--inh-caps", "-sys_resource", "prlimit",
+                           "--nofile=500", *line], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 255 and done.stderr.endswith(f" - at `{at}.rlimits[0]`\n"), done.stderr
 
 
 def test_what_is_refused_when_it_is_started_is_one_line_that_can_be_read(runtime: Runtime) -> None:

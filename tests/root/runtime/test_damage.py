@@ -47,8 +47,13 @@ def a_file_in_its_place(place: Path) -> None:
     place.touch()
 
 
+def of_another(place: Path) -> None:
+    content = (place / "state.json").read_text()
+    (place / "state.json").write_text(content.replace('"id":"c"', '"id":"d"', 1))
+
+
 @pytest.mark.parametrize("damage", (truncated, emptied, zeroed, of_other_types, a_directory, a_link_to_itself, a_fifo,
-                                    a_file_in_its_place))
+                                    a_file_in_its_place, of_another))
 def test_a_state_that_cannot_be_read(runtime: Runtime, damage: Callable[[Path], None]) -> None:
     """Each command names the file, and `list` goes on; by force, and with a warning, the id is free."""
     runtime.configure("true")
@@ -69,6 +74,39 @@ def test_a_state_that_cannot_be_read(runtime: Runtime, damage: Callable[[Path], 
     shutil.copytree(runtime.directory / "kept", runtime.root / "c")
     runtime("delete", "--force", "c", check=True)
     assert not process.exists()
+
+
+@pytest.mark.parametrize("content", ("nothing of ours", "a container's"))
+def test_a_link_in_its_place_leads_nowhere(runtime: Runtime, content: str) -> None:
+    """Neither is anything removed behind it, nor what runs there signalled."""
+    runtime.background("sleep", "60")
+    decoy = runtime.directory / "decoy"
+    if content == "a container's":
+        shutil.copytree(runtime.root / "c", decoy)
+    else:
+        decoy.mkdir()
+    (decoy / "file").write_text("kept")
+    before = {*os.listdir(decoy)}
+    (runtime.root / "linked").symlink_to(decoy)
+    for words in (("state", "linked"), ("kill", "linked", "KILL"), ("delete", "linked")):
+        done = runtime(*words)
+        assert (done.returncode, done.stderr) == (
+            1, f"pydocker-runtime: {runtime.root}/linked: a symbolic link\n"), words
+    runtime("delete", "--force", "linked", check=True)
+    assert {*os.listdir(runtime.root)} == {"c"} and {*os.listdir(decoy)} == before
+    assert runtime.state()["status"] == "running"
+
+
+@pytest.mark.parametrize("name", ("notify", "state.json", "more"))
+def test_links_among_its_files_lead_nowhere(runtime: Runtime, name: str) -> None:
+    runtime.background("sleep", "60")
+    decoy = runtime.directory / "decoy"
+    decoy.mkdir()
+    shutil.copy(runtime.root / "c/state.json", decoy)
+    (runtime.root / "c" / name).unlink(missing_ok=True)
+    (runtime.root / "c" / name).symlink_to(decoy / name if name == "state.json" else decoy)
+    runtime("delete", "--force", "c", check=True)
+    assert not (runtime.root / "c").exists() and os.listdir(decoy) == ["state.json"]
 
 
 @pytest.mark.parametrize("name", ("exec.fifo", "more"))
