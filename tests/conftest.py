@@ -6,7 +6,6 @@
 """
 
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -94,7 +93,7 @@ def session_directory(mount_namespace: str, token: str) -> Iterator[Path]:
     """A directory of this session on a disk (/tmp is often memory), with a short name: sockets lie in it."""
     path = Path(tempfile.mkdtemp(prefix=f"{token}-", dir="/var/tmp"))
     yield path
-    shutil.rmtree(path)
+    leaks.remove_tree(path)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ socket themselves). Every process of the engine is known by PYDOCKER_CONFIG in i
 import io
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.leaks import remove_tree
 
 BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ class Engine:
             left = self.processes()
             for pid in left:
                 os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(self.root, ignore_errors=bool(left))
+            remove_tree(self.root, ignore_errors=bool(left))
         assert not left, f"processes of the engine outlived it: {left}"
 
     @property

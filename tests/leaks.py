@@ -19,6 +19,7 @@ import errno
 import fcntl
 import functools
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -131,6 +132,14 @@ def mounts() -> Iterator[str]:
         kind, source, *_ = tail.split()
         shared = ",".join(sorted(word.partition(":")[0] for word in propagation))
         yield f"{point} ({kind} {source} {root} {flags} {shared}, id {id_})"
+
+
+def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:
+    """rmtree, which would go on in whatever is mounted below, and empty that: it may be the host's."""
+    place = os.path.realpath(path)
+    left = [mount for mount in mounts() if f"{mount.partition(' (')[0]}/".startswith(f"{place}/")]
+    assert not left, f"{place} is not removed, as something is still mounted there: {left}"
+    shutil.rmtree(path, ignore_errors=ignore_errors)
 
 
 def hierarchies() -> Iterator[Path]:

@@ -9,7 +9,6 @@ directories, with sockets and cgroups of its own; what is cached for the next ru
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -74,7 +73,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 def run(options: argparse.Namespace, everything: ExitStack) -> None:
     """Start what is needed, race, print. Whatever was started is on the stack."""
     directory = Path(tempfile.mkdtemp(prefix="pydocker-bench-", dir="/var/tmp"))
-    everything.callback(shutil.rmtree, directory)
+    everything.callback(leaks.remove_tree, directory)
     print(report.machine())
     everything.enter_context(own_file_system(directory))
     if scenarios := [SCENARIOS[name] for name in options.only if name not in ALONE]:

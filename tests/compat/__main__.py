@@ -1,6 +1,5 @@
 """`make compat`: every line at both servers, and a table of what differs, with its reason or without."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -23,7 +22,7 @@ def main() -> int:
     try:
         return _compared(root)
     finally:
-        shutil.rmtree(root)
+        leaks.remove_tree(root)
         leaks.remove_parents(root.name)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -65,7 +64,7 @@ def main() -> int:
             table[runtime.name] = column(every, partial(Ground, runtime, session, scope), asked.scale)
     finally:
         leaks.end(before, scope)  # of an attack that was interrupted
-        shutil.rmtree(session)
+        leaks.remove_tree(session)
         leaks.remove_parents(token)
     show(every, table)
     if not asked.only:

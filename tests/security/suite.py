@@ -1,7 +1,6 @@
 """The register of attacks, and the judge: sets up, attacks, cleans up, compares, gives a verdict."""
 
 import re
-import shutil
 import subprocess
 import time
 import traceback
@@ -118,7 +117,7 @@ def judge(one: Attack, ground: Ground, times: int) -> Verdict:
     if changed:
         leaks.end(before, ground.scope)
         word, evidence = "BROKEN", f"{evidence}; the host changed: " + "; ".join(changed)
-    shutil.rmtree(ground.directory)
+    leaks.remove_tree(ground.directory)
     return Verdict(word, " ".join(evidence.split())[:LONGEST], time.monotonic() - began)
 
 

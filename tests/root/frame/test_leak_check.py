@@ -69,6 +69,23 @@ def a_file(at: Path, token: str) -> Iterator[None]:
     (at / "left").unlink()
 
 
+def test_what_is_mounted_in_a_tree_is_not_emptied_with_it(tmp_path: Path) -> None:
+    """rmtree goes through mounts, and each fixture ends with one."""
+    host, tree = tmp_path / "host", tmp_path / "tree"
+    for directory in (host, tree / "below"):
+        directory.mkdir(parents=True)
+    (host / "file").touch()
+    subprocess.run(("mount", "--bind", host, tree / "below"), check=True)
+    try:
+        with pytest.raises(AssertionError, match="still mounted"):
+            leaks.remove_tree(tree)
+        assert (host / "file").exists()
+    finally:
+        subprocess.run(("umount", tree / "below"), check=True)
+    leaks.remove_tree(tree)
+    assert not tree.exists() and (host / "file").exists()
+
+
 @pytest.mark.parametrize(("leak", "kind"), [
     (a_mount, "mount"), (a_cgroup, "cgroup"), (a_process, "process"), (a_process_that_hides, "process"),
     (a_network_namespace, "network namespace"), (a_file, "file"),

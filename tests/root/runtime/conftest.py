@@ -31,6 +31,7 @@ from runtime.spec.defaults import (
     default_mounts,
     default_namespaces,
 )
+from tests.leaks import remove_tree
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[3]
@@ -165,4 +166,4 @@ def runtime(leak_check: None, busybox_root: Path, session_directory: Path, reque
         runtime("delete", "--force", one["id"], check=True)
     left = {*os.listdir(runtime.root)} if runtime.root.exists() else set()
     assert not left - {"@seccomp", "@shelf"}, "state directories are left"
-    shutil.rmtree(directory)
+    remove_tree(directory)

@@ -1,7 +1,6 @@
 """The options of mounts, one by one, as the kernel shows them; idmapped ones; and clocks that begin elsewhere."""
 
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from runtime.linux.mountinfo import MountPoint, mountinfo
+from tests.leaks import remove_tree
 from tests.root.runtime.conftest import Runtime
 from tests.waiting import wait_until
 
@@ -39,7 +39,7 @@ def volume(runtime: Runtime) -> Path:
     (volume / "below/inner").write_text("inner\n")
     yield volume
     subprocess.run(["umount", volume / "below"], check=True)
-    shutil.rmtree(volume)
+    remove_tree(volume)
 
 
 ATTRIBUTES = [
@@ -86,7 +86,7 @@ def test_attributes_of_a_new_file_system(runtime: Runtime) -> None:
 ])
 def test_what_cannot_be_is_named(runtime: Runtime, change: dict[str, Any], words: str) -> None:
     runtime.configure("true")
-    runtime.change(mounts=[PROC, {"destination": "/v", "source": "/etc", **change}])
+    runtime.change(mounts=[PROC, {"destination": "/v", "source": str(runtime.directory), **change}])
     done = runtime.run()
     assert done.returncode == 1 and words in done.stderr.replace("tmpfs: unknown", "tmpfs: Unknown"), done.stderr
 
@@ -156,10 +156,10 @@ def test_tmpcopyup(runtime: Runtime) -> None:
     assert (there / "link").is_symlink() and (there / "sub/file").stat().st_size == 100_000
 
 
-def test_remount(runtime: Runtime) -> None:
+def test_remount(runtime: Runtime, volume: Path) -> None:
     found = shown(runtime, {"destination": "/t", "type": "tmpfs", "options": ["size=1m", "nosuid"]},
                   {"destination": "/t", "type": "tmpfs", "options": ["remount", "size=2m", "noexec"]},
-                  {"destination": "/b", "source": "/etc", "options": ["bind"]},
+                  {"destination": "/b", "source": str(volume), "options": ["bind"]},
                   {"destination": "/b", "options": ["remount", "bind", "ro", "nodev"]})
     assert "size=2048k" in found["/t"].super_options and {"nosuid", "noexec"} <= {*found["/t"].options}
     assert {"ro", "nodev"} <= {*found["/b"].options}
