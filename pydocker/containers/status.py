@@ -53,11 +53,13 @@ class Statuses:
         return Container(record, state)
 
     def decided(self, id: ContainerId) -> None:
-        """Wait, with the container's lock held, until its monitor has started it, or has ended: a start goes on when
-        the server that asked for it is killed. Unavailable: that monitor is stopped.
+        """Wait, with the container's lock held, until its monitor has started it, or could not: a start goes on when
+        the server that asked for it is killed. With --rm, its removal is waited for as well. After any other end, the
+        monitor has nothing left to do but to have the disk written, which may take long. Unavailable: it is stopped.
         """
-        while self.monitored(id) and not self._read(id).running:
-            halted.refuse(self._store.paths.container_run(id), f"container {id[:12]}")
+        run = self._store.paths.container_run(id)
+        while os.path.exists(run / FILE) and self.monitored(id) and not self._read(id).running:
+            halted.refuse(run, f"container {id[:12]}")
             time.sleep(_GLANCE)
 
     def _read(self, id: str) -> State:

@@ -17,9 +17,10 @@ import pytest
 from pydocker.containers.options import CommitOptions, WaitCondition
 from pydocker.errors import Conflict, InvalidParameter, NotFound, NotModified, PydockerError, StartFailed
 from pydocker.model.container import Config, ContainerId, HostConfig, RestartPolicy, Status, Ulimit
+from pydocker.monitor.launch import LOCK
 from pydocker.storage import locks
 from pydocker.upkeep.disk import prune_containers
-from tests.root.containers.room import Room, fails, wait_until
+from tests.root.containers.room import PATIENCE, Room, fails, wait_until
 from tests.waiting import catches, stop
 
 T = TypeVar("T")
@@ -178,6 +179,30 @@ def test_who_asks_for_something_of_its_processes_waits_as_well(room: Room) -> No
     assert len(asked(lambda id: room.containers.top(id, ""))[1][1]) == 1
     with pytest.raises(PydockerError, match="is not paused"):
         asked(room.containers.unpause)
+
+
+def test_an_ended_one_is_not_waited_for(room: Room) -> None:
+    """Its monitor keeps its lock until the disk has what was written to the overlay. Only the next start needs that."""
+    id = room.start("true")
+    wait_until(lambda: not room.paths.container_run(id).exists())
+    room.paths.container_run(id).mkdir()
+    lock = locks.acquire(room.paths.container_run(id) / LOCK)
+    assert lock is not None
+
+    def asks() -> None:
+        for verb in (room.containers.pause, room.containers.unpause, lambda id: room.containers.top(id, ""),
+                     lambda id: room.exec(id, "true")):
+            with pytest.raises(PydockerError, match=r"is not (running|paused)"):
+                verb(id)
+        room.containers.rename(id, "other")
+        room.containers.remove(id)
+
+    with ThreadPoolExecutor() as aside:
+        try:
+            aside.submit(asks).result(PATIENCE)
+        finally:
+            os.close(lock)
+    assert not room.containers.list(all=True)
 
 
 def while_it_is_started(room: Room, id: ContainerId, verb: Callable[[], T]) -> T:
