@@ -11,6 +11,7 @@ import weakref
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssltransport import SSLTransport
 
 
 class Sockets:
@@ -50,7 +51,8 @@ class Sockets:
         class Encrypted(HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
-                sockets.add(self.sock)
+                # inside a proxy's TLS, it is no socket that has ours, but an object above the proxy's
+                sockets.add(self.sock.socket if isinstance(self.sock, SSLTransport) else self.sock)
 
         class PlainPool(HTTPConnectionPool):
             ConnectionCls = Plain

@@ -1,8 +1,12 @@
 """A registry that says nothing for long, or little at a time: what is there is handed on, who waits can be freed."""
 
+import select
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -64,6 +68,49 @@ def test_who_waits_is_freed_in_tls_too(made: Certificates, repository: Open) -> 
         registry.head("1")
         freed(stub, registry, lambda: fetch(registry))
         assert fetch(registry) == CONTENT
+
+
+def test_who_waits_is_freed_in_the_tls_of_a_proxy_too(
+    made: Certificates, repository: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Stub(made) as stub, tunnel(made, stub) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
+        stub.on(PATH, Reply(body=CONTENT, cut=10, silent=True), Reply(body=CONTENT))
+        registry = repository("registry.test/a/b", insecure=("registry.test",))
+        registry.head("1")
+        freed(stub, registry, lambda: fetch(registry))
+        assert fetch(registry) == CONTENT
+
+
+@contextmanager
+def tunnel(made: Certificates, to: Stub) -> Iterator[str]:
+    """A proxy that is spoken to in TLS, and leads everybody to one registry."""
+    settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    settings.load_cert_chain(made.certificate, made.key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lead, args=(listener, settings, to), daemon=True).start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def lead(listener: socket.socket, settings: ssl.SSLContext, to: Stub) -> None:
+    with suppress(OSError):  # until it is shut down
+        while True:
+            threading.Thread(target=carry, args=(listener.accept()[0], settings, to), daemon=True).start()
+
+
+def carry(plain: socket.socket, settings: ssl.SSLContext, to: Stub) -> None:
+    host, port = to.address.split(":")
+    with suppress(OSError), settings.wrap_socket(plain, server_side=True) as inside, \
+            socket.create_connection((host, int(port))) as outside:
+        inside.recv(65536)
+        inside.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            for one in select.select((inside, outside), (), ())[0]:
+                if not (piece := one.recv(65536)):
+                    return
+                (outside if one is inside else inside).sendall(piece)
 
 
 def test_who_has_left_is_not_asked_for_again(stub: Stub, repository: Open) -> None:
