@@ -20,9 +20,9 @@ MOST = 16 << 20  # bytes: a list of two million processes
 # What rmdir(2) and cgroup.procs say while processes or other cgroups are in a cgroup.
 FEW = (errno.EBUSY, errno.ENOTEMPTY)
 # A killed process leaves its cgroup some time after it was reaped (the kernel's css_free is deferred work).
-PATIENCE = 10.0  # seconds until a cgroup that cannot be removed is an error
+PATIENCE = 10.0  # seconds until a cgroup that cannot be frozen, or removed, or does not die, is an error
 LONGEST_NAP = 0.1  # seconds
-FREEZING = 2.0  # seconds until a cgroup that does not get frozen, or dead, is an error
+DYING = 2.0  # seconds of trying to freeze what is to be killed
 NAP = 0.001
 
 
@@ -51,8 +51,8 @@ class Freezable(Protocol):
     def can_freeze(self) -> bool:
         """Whether the kernel has the file for it."""
 
-    def freeze(self) -> None:
-        """Stop all. Raises StepFailed if one cannot be stopped, after thawing the others."""
+    def freeze(self, patience: float = PATIENCE) -> None:
+        """Stop all, within so many seconds. Raises StepFailed if one cannot be stopped, after thawing the others."""
 
     def thaw(self) -> None:
         """Let all go on."""
@@ -122,7 +122,7 @@ def all_members(directory: str) -> list[int]:
 def kill_frozen(branch: Branch, freezer: Freezable) -> None:
     """SIGKILL everything while it is frozen, so that nothing forks away; it dies now (v2) or when thawed (v1)."""
     try:
-        freezer.freeze()
+        freezer.freeze(DYING)
     except StepFailed:
         kill_each(branch)  # one of them hangs in the kernel; it gets its signal, and dies when it comes back
         return
@@ -133,7 +133,7 @@ def kill_frozen(branch: Branch, freezer: Freezable) -> None:
 
 def kill_each(branch: Branch) -> None:
     """SIGKILL again and again, as a process may have forked between looking and killing. Raises StepFailed."""
-    deadline = time.monotonic() + FREEZING
+    deadline = time.monotonic() + PATIENCE
     while left := branch.processes():
         for pid in left:
             _sigkill(pid)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from runtime.cgroups import steps
-from runtime.cgroups.branch import FREEZING, NAP, all_members, read, refused
+from runtime.cgroups.branch import NAP, PATIENCE, all_members, read, refused
 from runtime.cgroups.steps import levels
 from runtime.errors import StepFailed
 from runtime.linux import calls
@@ -93,9 +93,9 @@ class Freezer(msgspec.Struct, frozen=True):
 
     branch: Branch
 
-    def freeze(self) -> None:
+    def freeze(self, patience: float = PATIENCE) -> None:
         """Stop all processes. Raises StepFailed if the kernel cannot stop one (in an uninterruptible wait)."""
-        deadline = time.monotonic() + FREEZING
+        deadline = time.monotonic() + patience
         while True:
             self._order("FROZEN")
             if self._state() == "FROZEN":

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import msgspec
 
-from runtime.cgroups.branch import FREEZING, NAP, all_members, read, refused, tree, write
+from runtime.cgroups.branch import NAP, PATIENCE, all_members, read, refused, tree, write
 from runtime.cgroups.devices import Rule
 from runtime.cgroups.steps import levels
 from runtime.errors import StepFailed
@@ -50,10 +50,10 @@ class Branch(msgspec.Struct, frozen=True):
     def processes(self) -> list[int]:
         return all_members(self.directory)
 
-    def freeze(self) -> None:
+    def freeze(self, patience: float = PATIENCE) -> None:
         """Stop all processes. Raises StepFailed if the kernel cannot stop one."""
         write(self.directory, "cgroup.freeze", "1")
-        deadline = time.monotonic() + FREEZING
+        deadline = time.monotonic() + patience
         while "frozen 1" not in read(self.directory, "cgroup.events").splitlines():
             if time.monotonic() > deadline:
                 self.thaw()
