@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.engine import Engine
 from tests.root.cli.conftest import Peer
+from tests.waiting import wait_until
 
 RUN = ("run", "--network", "none")
 CHANGES = (
@@ -49,8 +50,7 @@ def test_a_container_becomes_an_image(peer: Peer) -> None:
 
 def test_what_runs_is_held_still_and_goes_on(peer: Peer) -> None:
     peer.ok(*RUN, "-d", "--name", "box", "busybox", "sh", "-c", "echo up > /up; sleep 1000")
-    while peer.run("exec", "box", "test", "-s", "/up").code:
-        pass
+    wait_until(lambda: peer.run("exec", "box", "test", "-s", "/up").code == 0)
     peer.ok("commit", "box", "live")
     peer.ok("commit", "--pause=false", "box", "live:two")
     assert peer.ok("ps", "--format", "{{.Status}}").startswith("Up") and "Paused" not in peer.ok("ps")

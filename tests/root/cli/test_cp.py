@@ -16,6 +16,7 @@ import pytest
 
 from tests.engine import Engine
 from tests.root.cli.conftest import Peer
+from tests.waiting import wait_until
 
 SETUP = """
 mkdir -p /d/sub /e /deep; echo a >/d/a; echo b >/d/sub/b; ln -s a /d/l; ln -s /d /ld; ln -s /d/a /la; ln /d/a /d/hard
@@ -204,8 +205,7 @@ def test_mounts_are_seen(engine: Engine, tmp_path: Path) -> None:
     volumes = ("-v", f"{tmp_path}/rw:/rw", "-v", f"{tmp_path}/ro:/ro:ro")
     engine.ok("run", "-d", "--name", "bound", *volumes, "--tmpfs", "/mem", "busybox", "sh", "-c",
               "echo mem > /mem/file; sleep 1000")
-    while engine.pydocker("exec", "bound", "test", "-s", "/mem/file").code:
-        pass
+    wait_until(lambda: engine.pydocker("exec", "bound", "test", "-s", "/mem/file").code == 0)
     engine.ok("cp", "bound:/mem/file", f"{tmp_path}/mem")
     assert (tmp_path / "mem").read_text() == "mem\n"
     for state in ("running", "stopped"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.engine import Engine
 from tests.root.cli.conftest import Peer
+from tests.waiting import wait_until
 
 OPERATIONS = """
 echo x > /new; mkdir -p /nd/sub; echo y > /nd/sub/f; echo z >> /etc/passwd; chmod 700 /tmp; rm /etc/group
@@ -47,8 +48,7 @@ def test_diff_tells_what_was_added_changed_and_deleted(peer: Peer) -> None:
 def test_diff_of_what_runs_and_of_what_never_ran(peer: Peer) -> None:
     peer.ok("run", "-d", "--network", "none", "--name", "running", "busybox", "sh", "-c", "mkdir -p /a/b; sleep 100")
     peer.ok("create", "--network", "none", "--name", "created", "busybox")
-    while peer.run("exec", "running", "test", "-d", "/a/b").code:
-        pass
+    wait_until(lambda: peer.run("exec", "running", "test", "-d", "/a/b").code == 0)
     assert sorted(peer.ok("diff", "running").splitlines()) == ["A /a", "A /a/b"]
     assert peer.ok("diff", "created") == ""
     peer.ok("rm", "-f", "running")
@@ -85,8 +85,7 @@ def test_export_refuses_a_terminal_and_what_is_no_file(peer: Peer, tmp_path: Pat
 def test_export_is_the_same_each_time(engine: Engine) -> None:
     """Running, stopped, and started again: the same bytes, until something changes."""
     name = engine.ok("run", "-d", "busybox", "sh", "-c", "echo once > /once; sleep 1000")
-    while engine.pydocker("exec", name, "test", "-s", "/once").code:
-        pass
+    wait_until(lambda: engine.pydocker("exec", name, "test", "-s", "/once").code == 0)
     first = exported(engine, name)
     assert exported(engine, name) == first
     engine.ok("stop", "-t", "0", name)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -338,29 +338,32 @@ def replaced(place: Path) -> Iterator[None]:
 def test_a_link_leads_no_deletion_out_of_the_root(fresh_engine: Engine, tmp_path: Path) -> None:
     """Such a link, to /etc, once had the whole of it deleted by `system check --repair`, as temporary files."""
     engine, before = fresh_engine, decoy(tmp_path)
-    for name in OWN:
-        engine.start()
-        place = engine.root / name
-        refusal = f"{place} has to be a directory, and is a link to {tmp_path}"
-        with replaced(place):
-            place.symlink_to(tmp_path)
-            said = checked(engine, "--repair")  # by a server that was there before the link
-            assert (said.code, refusal in said.err) == (1, True), said
-            engine.stop()
-            said = engine.pydocker("ps")
-            assert (said.code, refusal in said.err, said.err.count("\n")) == (1, True, 1), said
-            assert everything(tmp_path) == before
+
+    def refused(names: Iterable[str], *words: str) -> None:
+        for name in names:
+            place = engine.root / name
+            with replaced(place):
+                place.symlink_to(tmp_path)
+                said = engine.pydocker(*words)
+                assert f"{place} has to be a directory, and is a link to {tmp_path}" in said.err, said
+                assert (said.code, said.err.count("\n")) == (1, 1), said
+                assert everything(tmp_path) == before
+
+    engine.start()
+    refused(OWN, "system", "check", "--repair")  # by a server that was there before the link
+    engine.stop()
+    assert everything(tmp_path) == before
+    refused(("data/tmp", "data/names", "run/containers"), "ps")  # where a server that begins deletes something
     well(engine)
 
 
 def test_what_is_no_directory_is_named(fresh_engine: Engine) -> None:
     engine, place = fresh_engine, fresh_engine.root / "data/layers"
     engine.start()
-    engine.stop()
     for make in (Path.touch, os.mkfifo, lambda path: path.symlink_to("nowhere")):
         with replaced(place):
             make(place)
-            said = engine.pydocker("ps")
+            said = checked(engine)
         assert (said.code, said.err.count("\n")) == (1, 1), said
         assert f"{place} has to be a directory, and is " in said.err
     well(engine)
