@@ -33,8 +33,8 @@ def daemon(root: Path, island: Island) -> "subprocess.Popen[bytes]":
 class Containerd:
     """A running daemon with the image `busybox:latest`."""
 
-    def __init__(self, root: Path, island: Island, launcher: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, island: Island, launcher: Path, namespace: str) -> None:
+        self._root, self._namespace = root, namespace
         self._runtimes = {"runc": "runc", "pydocker": str(launcher)}
         self._process = daemon(root, island)
         try:
@@ -55,7 +55,7 @@ class Containerd:
 
         The shim keeps their state in one directory of the machine's, below the name of containerd's namespace.
         """
-        command = ("ctr", "--address", f"{self._root}/sock", "--namespace", self._root.parent.name)
+        command = ("ctr", "--address", f"{self._root}/sock", "--namespace", self._namespace)
         return Judge(f"ctr on {runtime}", command, self._root, options={
             "run": ("--runtime", "io.containerd.runc.v2", "--runc-binary", self._runtimes[runtime])})
 
@@ -71,4 +71,4 @@ class Containerd:
         self._process.wait(60)
         unmount_below(self._root)
         remove_cgroups(os.fspath(self._root))
-        shutil.rmtree(f"/run/containerd/runc/{self._root.parent.name}", ignore_errors=True)  # our cache of filters
+        shutil.rmtree(f"/run/containerd/runc/{self._namespace}", ignore_errors=True)  # our cache of filters

@@ -19,11 +19,12 @@ from tests.waiting import catches
 
 
 @pytest.fixture(scope="module")
-def containerd(make_directory: Callable[[str], Path], launcher: Path, scope: leaks.Scope) -> Iterator[Containerd]:
+def containerd(make_directory: Callable[[str], Path], launcher: Path, token: str,
+               scope: leaks.Scope) -> Iterator[Containerd]:
     if reason := missing("containerd", "ctr", "runc"):
         pytest.skip(reason)
     island = Island()
-    engine = Containerd(make_directory("containerd"), island, launcher)
+    engine = Containerd(make_directory("containerd"), island, launcher, token)
     yield engine
     engine.close()
     island.close()
