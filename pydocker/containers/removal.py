@@ -57,6 +57,8 @@ def recover(store: Store, statuses: Statuses, volumes: Volumes) -> None:
     """
     for entry in os.scandir(store.paths.temporary):
         kind, _, id = entry.name.partition("-")
+        if not entry.is_dir(follow_symlinks=False):
+            continue  # no work of ours: what a link leads to would be deleted
         if kind == "removed" and ID.fullmatch(id):  # `removed-` alone, or `removed-..`, leads to all run directories
             with _told(ContainerId(id)):
                 remains.finish(store.paths.container(id), store.paths.container_run(id), store.paths.names,

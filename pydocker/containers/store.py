@@ -27,6 +27,11 @@ ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PREFIX = re.compile(r"[0-9a-f]{1,64}", re.ASCII)
 
 
+def is_one(entry: os.DirEntry[str]) -> bool:
+    """Whether this, below the data root's `containers`, is a container: nobody else makes such directories."""
+    return ID.fullmatch(entry.name) is not None and entry.is_dir(follow_symlinks=False)
+
+
 class Store:
     """The records below one data root. Decoded ones are kept in memory as long as their file has not changed."""
 
@@ -37,7 +42,8 @@ class Store:
         self._most_decoded = _FEW
 
     def ids(self) -> list[ContainerId]:
-        return [ContainerId(name) for name in os.listdir(self.paths.containers) if ID.fullmatch(name)]
+        with os.scandir(self.paths.containers) as entries:
+            return [ContainerId(entry.name) for entry in entries if is_one(entry)]
 
     def record(self, id: str) -> Record:
         """Raises FileNotFoundError when there is no such container (any more)."""
@@ -52,7 +58,7 @@ class Store:
 
     def resolve(self, ref: str) -> ContainerId:
         """The id that `ref` (id, name, unambiguous prefix; looked for in this order, as Docker does) stands for."""
-        if ID.fullmatch(ref) and self.paths.container(ref).is_dir():
+        if ID.fullmatch(ref) and self._is_there(ref):
             return ContainerId(ref)
         with contextlib.suppress(OSError, InvalidParameter):  # what is no name (one letter, say) may be a prefix
             return self._named(names.check(ref))
@@ -65,8 +71,13 @@ class Store:
 
     def _named(self, name: str) -> ContainerId:
         id = os.readlink(self.paths.names / name)
-        os.stat(self.paths.container(id))
+        if not self._is_there(id):
+            raise FileNotFoundError(id)
         return ContainerId(id)
+
+    def _is_there(self, id: str) -> bool:
+        """A link in a container's place is none: what is where it leads would be deleted with the container."""
+        return self.paths.container(id).is_dir() and not self.paths.container(id).is_symlink()
 
     @contextlib.contextmanager
     def preparing(self) -> Iterator[tuple[ContainerId, Path]]:

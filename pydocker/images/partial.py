@@ -11,6 +11,7 @@ removed after a day.
 import contextlib
 import hashlib
 import os
+import stat
 import threading
 import time
 from pathlib import Path
@@ -54,7 +55,7 @@ class Partial:
 
     def commit(self, blobs: Blobs) -> None:
         """Make it a blob. The caller has synced the file system."""
-        os.rename(self.path, blobs.path(self.blob))
+        blobs.place(self.path, self.blob)
 
     def discard(self) -> None:
         """Remove what is there; nothing, after `commit`."""
@@ -101,13 +102,12 @@ def is_kept(path: Path) -> bool:
 
 
 def _sweep_one(path: Path, before: float) -> int:
-    try:
-        there = path.stat()
-        if there.st_mtime > before or (fd := locks.acquire(path, blocking=False)) is None:
-            return 0
-    except FileNotFoundError:
+    if (fd := locks.take(path)) is None:
         return 0
     try:
+        there = os.fstat(fd)
+        if there.st_mtime > before or not stat.S_ISREG(there.st_mode):
+            return 0
         path.unlink()
         return there.st_size
     finally:

@@ -19,13 +19,14 @@ from types import MappingProxyType, TracebackType
 
 import msgspec
 
-from pydocker.errors import NotFound
+from pydocker.errors import NotFound, PydockerError
 from pydocker.layers.foreman import DIFF, RESULT, Result
 from pydocker.layers.inherit import inherit
 from pydocker.model import digest
 from pydocker.model.digest import Digest
 from pydocker.paths import Paths
 from pydocker.storage import documents, locks
+from pydocker.storage.trees import delete_left
 from runtime.linux.syncfs import syncfs
 
 _RECORD = "record.json"
@@ -86,26 +87,31 @@ class LayerStore:
         self._layers, self._temporary = paths.layers, paths.temporary
 
     def diff(self, chain: Digest) -> Path:
-        """The directory of a layer, for an overlay's stack. Raises NotFound if it is not there."""
+        """The directory of a layer, for an overlay's stack. Raises NotFound if it is not there: a link, which could
+        lead anywhere, is none."""
         path = self._directory(chain) / DIFF
-        if not path.is_dir():
+        if not (self.has(chain) and _is_own(path)):
             raise NotFound(f"no such layer: {chain}")
         return path
 
     def has(self, chain: Digest) -> bool:
         """Whether the layer is there, complete."""
-        return self._directory(chain).is_dir()
+        return _is_own(self._directory(chain))
 
     def record(self, chain: Digest) -> LayerRecord:
         """Raises NotFound."""
-        try:
-            return documents.read(self._directory(chain) / _RECORD, LayerRecord)
-        except FileNotFoundError:
-            raise NotFound(f"no such layer: {chain}") from None
+        with contextlib.suppress(FileNotFoundError):
+            if self.has(chain):
+                return documents.read(self._directory(chain) / _RECORD, LayerRecord)
+        raise NotFound(f"no such layer: {chain}")
 
     def __iter__(self) -> Iterator[Digest]:
         """The chain ids of all layers."""
-        return filter(digest.is_one, (f"sha256:{name}" for name in os.listdir(self._layers)))
+        return (Digest(f"sha256:{entry.name}") for entry in self._entries() if _is_layer(entry))
+
+    def strangers(self) -> list[Path]:
+        """What else lies there: no work of ours, and nothing that we would take away."""
+        return sorted(Path(entry.path) for entry in self._entries() if not _is_layer(entry))
 
     def draft(self) -> Draft:
         """Begin a layer."""
@@ -133,6 +139,8 @@ class LayerStore:
         """
         try:
             os.rename(draft.path, self._directory(chain))
+        except NotADirectoryError:
+            raise PydockerError(f"{self._directory(chain)} is no layer: move it away") from None
         except OSError:
             if not self.has(chain):
                 raise
@@ -183,10 +191,23 @@ class LayerStore:
                         taken.callback(os.close, fd)
                         abandoned.append(path)
             for path in abandoned:
-                shutil.rmtree(path)
+                delete_left(path)
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        with os.scandir(self._layers) as entries:
+            return list(entries)
 
     def _directory(self, chain: Digest) -> Path:
         return self._layers / digest.encoded(digest.parse(chain))
+
+
+def _is_layer(entry: os.DirEntry[str]) -> bool:
+    return digest.is_one(f"sha256:{entry.name}") and entry.is_dir(follow_symlinks=False)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether it is a directory, not a link to one."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def _remove_free(path: Path) -> None:

@@ -94,7 +94,12 @@ def release_name(names: Path, name: str, id: str) -> None:
 
 
 def sweep(directory: Path, keep: Sequence[str]) -> None:
-    """Delete everything in the directory but `keep`, and of these the directories that are empty."""
+    """Delete everything in the directory but `keep`, and of these the directories that are empty.
+
+    It may be no link (OSError, ENOTDIR): what is where that leads is somebody else's.
+    """
+    if directory.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
     with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

@@ -16,7 +16,7 @@ from types import TracebackType
 from pydocker.errors import NotFound, PydockerError
 from pydocker.model import digest
 from pydocker.model.digest import Digest
-from pydocker.storage import locks
+from pydocker.storage import documents, locks
 
 _DRAFT = "blob-"
 
@@ -86,7 +86,7 @@ class Blobs:
     def read(self, name: Digest) -> bytes:
         """A small blob's content, verified. Raises NotFound, or PydockerError if the file does not match its name."""
         try:
-            content = self.path(name).read_bytes()
+            content = documents.content(self.path(name))
         except FileNotFoundError:
             raise NotFound(f"blob {name} is missing") from None
         if digest.of(content) != name:
@@ -99,8 +99,15 @@ class Blobs:
 
     def commit(self, draft: BlobDraft) -> Digest:
         """Give the draft its name. The caller has synced it, or syncs the file system before it refers to it."""
-        os.rename(draft.path, self.path(draft.digest))
+        self.place(draft.path, draft.digest)
         return draft.digest
+
+    def place(self, file: Path, name: Digest) -> None:
+        """Give a file that has this content the blob's name. PydockerError: a directory lies there."""
+        try:
+            os.rename(file, self.path(name))
+        except IsADirectoryError:
+            raise PydockerError(f"{self.path(name)} is no blob: move it away") from None
 
     def add(self, content: bytes) -> Digest:
         """Store a small blob; on disk when this returns."""
@@ -113,9 +120,13 @@ class Blobs:
         return name
 
     def __iter__(self) -> Iterator[Digest]:
-        """The digests of all blobs; none before there is a directory for them. What else lies there is no blob."""
+        """The digests of all blobs; none before there is a directory for them."""
         with contextlib.suppress(FileNotFoundError):
-            yield from filter(digest.is_one, (f"sha256:{name}" for name in os.listdir(self.directory)))
+            yield from (Digest(f"sha256:{entry.name}") for entry in _entries(self.directory) if _is_blob(entry))
+
+    def strangers(self) -> list[Path]:
+        """What else lies there: no work of ours, and nothing that we would take away."""
+        return sorted(Path(entry.path) for entry in _entries(self.directory) if not _is_blob(entry))
 
     def remove(self, name: Digest) -> int:
         """Remove a blob that nothing refers to; returns the bytes freed, 0 if it was not there."""
@@ -132,3 +143,12 @@ class Blobs:
             for name in os.listdir(self._temporary):
                 if name.startswith(_DRAFT):
                     locks.unlink_free(self._temporary / name)
+
+
+def _entries(directory: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        return list(entries)
+
+
+def _is_blob(entry: os.DirEntry[str]) -> bool:
+    return digest.is_one(f"sha256:{entry.name}") and entry.is_file()

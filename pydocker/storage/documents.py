@@ -6,6 +6,7 @@ lock. `durable=False` leaves out the fsync: right for the run root, which a powe
 
 import os
 import re
+import stat
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,12 +20,19 @@ LEFT = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp", re.ASCII)  # how `replace` cal
 
 def read(path: Path, type: type[T]) -> T:
     """Decode the document at `path`. FileNotFoundError passes; a damaged document is a PydockerError that names it."""
-    with open(path, "rb") as file:
-        content = file.read()
     try:
-        return msgspec.json.decode(content, type=type)
+        return msgspec.json.decode(content(path), type=type)
     except msgspec.MsgspecError as error:
         raise PydockerError(f"damaged document {path}: {error}") from error
+
+
+def content(path: Path) -> bytes:
+    """The whole of a file. FileNotFoundError passes; what lies there and is no file is a PydockerError that names it:
+    whoever opens a FIFO waits until somebody writes into it."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise PydockerError(f"damaged document {path}: it is no file")
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def write(path: Path, value: object, *, durable: bool = True, mode: int = 0o600) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,9 +38,8 @@ def acquire(path: Path, *, blocking: bool = True, shared: bool = False) -> int |
 
 def is_held(path: Path) -> bool:
     """Whether some process holds the exclusive lock at `path` now. A missing file is not locked."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _open(path)
+    if fd is None:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -55,11 +55,8 @@ def is_held(path: Path) -> bool:
 def sweep(directory: Path, ending: str) -> None:
     """Remove the lock files that nobody holds any more: what was locked by who was killed."""
     for name in os.listdir(directory):
-        if name.endswith(ending) and not is_held(directory / name):
-            fd = acquire(directory / name, blocking=False)
-            if fd is not None:
-                (directory / name).unlink(missing_ok=True)
-                os.close(fd)
+        if name.endswith(ending):
+            unlink_free(directory / name)
 
 
 @contextlib.contextmanager
@@ -78,9 +75,8 @@ def held(path: Path, *, shared: bool = False, busy: Callable[[], object] = bool)
 
 def take(path: Path) -> int | None:
     """Take the lock of a file or directory that is there, without waiting; None if it is gone, or somebody has it."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _open(path)
+    if fd is None:
         return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,10 +91,11 @@ def take(path: Path) -> int | None:
 
 
 def unlink_free(path: Path) -> None:
-    """Remove a file, unless somebody holds its lock."""
+    """Remove a file, unless somebody holds its lock. A directory stays."""
     fd = take(path)
     if fd is not None:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            path.unlink()
         os.close(fd)
 
 
@@ -115,6 +112,18 @@ def directory(path: Path, *, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int | None:
+    """None if there is neither a file nor a directory: nobody locks anything else. No link is followed, and no FIFO
+    waited for."""
+    try:
+        found = os.lstat(path).st_mode
+        if stat.S_ISREG(found) or stat.S_ISDIR(found):
+            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def _is_still(fd: int, path: Path) -> bool:

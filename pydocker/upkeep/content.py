@@ -2,12 +2,10 @@
 speed. Hashing releases the interpreter lock, so the server goes on with its other work."""
 
 import hashlib
-import os
 from functools import partial
 
 from pydocker.errors import PydockerError
 from pydocker.images.store import ImageStore
-from pydocker.model import digest
 from pydocker.model.digest import Digest
 from pydocker.upkeep.findings import Finding, Findings, Summary, Tell
 
@@ -31,7 +29,8 @@ def check(store: ImageStore, good: set[Digest], summary: Summary, tell: Tell) ->
         else:
             yield Finding(f"blob {name}", "its content has another digest",
                           "removed: pull its image again to bring it back", partial(_remove, store, name))
-    yield from _strangers(store)
+    for path in store.blobs.strangers():
+        yield Finding(f"file {path}", "is no blob", "move it away by hand")
 
 
 def _verified(store: ImageStore, name: Digest) -> tuple[bool, int]:
@@ -50,10 +49,3 @@ def _remove(store: ImageStore, name: Digest) -> None:
             raise PydockerError("it is right now")
         store.blobs.remove(name)
         store.reader.forget()
-
-
-def _strangers(store: ImageStore) -> Findings:
-    if store.blobs.directory.is_dir():
-        for name in sorted(os.listdir(store.blobs.directory)):
-            if not digest.is_one(f"sha256:{name}"):
-                yield Finding(f"file {store.blobs.directory / name}", "is no blob", "move it away by hand")

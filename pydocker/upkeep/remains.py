@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from pydocker.containers import Containers
+from pydocker.containers.store import is_one
 from pydocker.errors import NotFound, PydockerError
 from pydocker.images.partial import is_kept
 from pydocker.images.store import ImageStore
-from pydocker.model import digest
 from pydocker.monitor import remains
 from pydocker.monitor.launch import LOCK
 from pydocker.paths import Paths
@@ -51,18 +51,26 @@ def _orphans(store: ImageStore) -> Findings:
     found += [(f"layer {chain}", store.reader.layer_size(chain)) for chain in sorted(orphans.layers)]
     for subject, size in found:  # the first one's removal is the removal of all
         yield Finding(subject, f"nothing refers to it ({size} bytes)", "removed", store.collect)
-    for name in sorted(os.listdir(store.paths.layers)):
-        if not digest.is_one(f"sha256:{name}"):
-            yield Finding(f"file {store.paths.layers / name}", "is no layer", "move it away by hand")
+    for path in store.layers.strangers():
+        yield Finding(f"file {path}", "is no layer", "move it away by hand")
 
 
 def _temporary(paths: Paths) -> Findings:
     for name in sorted(os.listdir(paths.images)):
         if documents.LEFT.fullmatch(name):
             yield from _left(paths.images / name)
-    for name in sorted(os.listdir(paths.temporary)):
-        path = paths.temporary / name
-        yield from _left(path) if _TEMPORARY.fullmatch(name) else _strange(path)
+    for entry in _listed(paths.temporary):
+        yield from (_left if _is_ours(entry) else _strange)(Path(entry.path))
+
+
+def _listed(directory: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(directory) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    made = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+    return made and _TEMPORARY.fullmatch(entry.name) is not None
 
 
 def _left(path: Path) -> Findings:
@@ -100,7 +108,11 @@ def _remove(path: Path) -> None:
 
 
 def _containers(store: ImageStore, containers: Containers, summary: Summary) -> Findings:
-    for id in sorted(filter(_ID.fullmatch, os.listdir(store.paths.containers))):
+    for entry in _listed(store.paths.containers):
+        if not is_one(entry):
+            yield Finding(f"file {entry.path}", "is no container", "move it away by hand")
+            continue
+        id = entry.name
         summary.containers += 1
         directory = store.paths.container(id)
         try:

@@ -12,6 +12,7 @@ import msgspec
 
 from pydocker.errors import PydockerError
 from pydocker.model.point import Point
+from pydocker.storage import documents
 
 
 class Using(msgspec.Struct, frozen=True):
@@ -32,8 +33,8 @@ class Using(msgspec.Struct, frozen=True):
 
 
 def read(container: Path) -> Using:
-    """Of the container whose directory that is. Raises OSError, msgspec.MsgspecError."""
-    return msgspec.json.decode((container / "config.json").read_bytes(), type=Using)
+    """Of the container whose directory that is. Raises OSError, PydockerError."""
+    return documents.read(container / "config.json", Using)
 
 
 def users(containers: Path, *, strict: bool = False) -> Mapping[str, Sequence[str]]:
@@ -47,7 +48,7 @@ def users(containers: Path, *, strict: bool = False) -> Mapping[str, Sequence[st
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was removed just now
             try:
                 names = read(containers / id).volumes
-            except msgspec.MsgspecError as error:
+            except PydockerError as error:
                 if strict:
                     raise PydockerError(f"which volumes container {id[:12]} has cannot be told: its record is damaged "
                                         "(see `system check`)") from error

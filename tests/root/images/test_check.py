@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -366,6 +367,194 @@ def test_what_is_no_directory_is_named(fresh_engine: Engine) -> None:
             said = checked(engine)
         assert (said.code, said.err.count("\n")) == (1, 1), said
         assert f"{place} has to be a directory, and is " in said.err
+    well(engine)
+
+
+def others(decoy: Path) -> dict[str, Callable[[Path], object]]:
+    """What may lie where a file or a directory belongs, and is neither."""
+    return {"fifo": os.mkfifo, "socket": socketed, "device": lambda path: os.mknod(path, stat.S_IFCHR | 0o600, 0x103),
+            "link": lambda path: path.symlink_to(decoy), "dangling": lambda path: path.symlink_to("nowhere")}
+
+
+def socketed(path: Path) -> None:
+    """Its own path may be too long for bind(2)."""
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "socket", "device", "link"])
+def test_a_list_of_images_that_is_no_file(kind: str, fresh_engine: Engine, tmp_path: Path) -> None:
+    """A FIFO had the server wait for ever for somebody to write into it, a directory kept it from starting."""
+    engine, before = fresh_engine, decoy(tmp_path)
+    engine.import_busybox()
+    index = engine.roots[0] / "images/index.json"
+    engine.stop()
+    index.unlink()
+    (Path.mkdir if kind == "directory" else others(tmp_path)[kind])(index)
+    said = engine.pydocker("images", timeout=20)
+    assert (said.code, f"damaged document {index}: it is no file" in said.err) == (1, True), said
+    mended(engine, f"list of images: damaged document {index}: it is no file")
+    assert os.path.lexists(index.with_name("index.json.damaged"))
+    assert len(engine.ok("images", "-q").split()) == 1
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["directory", "fifo", "socket", "device", "link", "dangling"])
+def test_a_blob_that_is_no_file(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
+    """One that nobody refers to, a compressed layer, a manifest: each is told, and left to who put it there."""
+    engine, image, before = fresh_engine, push("odd:1", BASE), decoy(tmp_path)
+    engine.ok("pull", image)
+    store = ImageStore(Paths(*engine.roots))
+    found, (layer,) = store.resolve(image), _compressed(store, image)
+    places = [store.blobs.path(name) for name in ("sha256:" + "0" * 64, layer, found.manifest.digest)]
+    engine.stop()
+    for place in places:
+        place.unlink(missing_ok=True)
+        if kind == "directory":
+            place.mkdir()
+            (place / "file").write_text("precious")
+        else:
+            others(tmp_path)[kind](place)
+    engine.start()
+    said = checked(engine, "--repair")
+    assert said.code == 2, said
+    for place in places:
+        assert f"file {place}: is no blob\n    not mended: move it away by hand" in said.out
+        assert os.path.lexists(place)
+    if kind == "directory":
+        assert f"{places[1]} is no blob: move it away" in engine.pydocker("pull", image).err
+        for place in places:
+            assert (place / "file").read_text() == "precious"
+    assert everything(tmp_path) == before
+    for place in places:
+        place.rename(tmp_path / f"away-{place.name}")
+    engine.ok("pull", image)
+    well(engine)
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
+def test_a_layer_that_is_no_directory(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
+    """Nothing is read through a link, nothing deleted there, and no container started on it."""
+    engine, image, before = fresh_engine, push("led:1", BASE), decoy(tmp_path)
+    engine.ok("pull", image)
+    engine.ok("create", "--name", "stands", image, "/bin/sh")
+    store = ImageStore(Paths(*engine.roots))
+    (chain,) = store.resolve(image).layers
+    place = store.paths.layers / chain.removeprefix("sha256:")
+    with replaced(place):
+        others(tmp_path)[kind](place)
+        said = checked(engine, "--repair")
+        assert said.code == 2, said
+        assert (said.code, f"file {place}: is no layer\n    not mended: move it away by hand" in said.out) == (2, True)
+        assert f"layer {chain} of {image}: is missing\n    not mended: {place} is no layer: move it away" in said.out
+        assert f"no such layer: {chain}" in engine.pydocker("start", "stands").err
+        engine.stop()
+        assert f"no such layer: {chain}" in engine.pydocker("start", "stands").err
+        assert f"{place} is no layer: move it away" in engine.pydocker("pull", image).err
+        assert everything(tmp_path) == before
+    well(engine)
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
+def test_files_of_a_layer_that_are_elsewhere(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
+    engine, image, before = fresh_engine, push("led:2", BASE), decoy(tmp_path)
+    engine.ok("pull", image)
+    engine.ok("create", "--name", "stands", image, "/bin/sh")
+    store = ImageStore(Paths(*engine.roots))
+    (chain,) = store.resolve(image).layers
+    diff = store.layers.diff(chain)
+    whole = contents(diff)
+    shutil.rmtree(diff)
+    others(tmp_path)[kind](diff)
+    assert f"no such layer: {chain}" in engine.pydocker("start", "stands").err
+    assert f"no such layer: {chain}" in engine.pydocker("image", "layers", image).err
+    mended(engine, f"layer {chain} of {image}: is missing")
+    assert contents(diff) == whole
+    shutil.rmtree(diff)
+    others(tmp_path)[kind](diff)
+    engine.ok("rm", "stands")
+    engine.ok("rmi", image)
+    assert not diff.parent.exists()
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "fifo", "socket", "link", "dangling"])
+def test_temporary_files_of_another_kind(kind: str, fresh_engine: Engine, tmp_path: Path) -> None:
+    """They keep no server from starting. What is neither a file nor a directory, pydocker has not made, and leaves."""
+    engine, before = fresh_engine, decoy(tmp_path)
+    engine.start()
+    engine.stop()
+    temporary = engine.roots[0] / "tmp"
+    made = others(tmp_path) | {"file": Path.touch, "directory": Path.mkdir}
+    places = [temporary / name for name in (
+        "blob-1", "container-1", "layer-1", "lease-1", "partial-1", "pull-1.lock", "removed-1", "terms-1", "volume-1",
+        f"removed-{'0' * 64}", f"partial-{'0' * 64}")]
+    for place in places:
+        made[kind](place)
+        os.utime(place, (0, 0), follow_symlinks=False)
+    assert engine.pydocker("images", timeout=20).code == 0
+    said = checked(engine, "--repair")
+    if kind in ("file", "directory"):
+        assert said.code == 0, said
+    else:
+        for place in places:
+            assert f"file {place}: is nothing of pydocker's" in said.out, said.out
+            place.unlink()
+    assert os.listdir(temporary) == []
+    well(engine)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_container_that_is_a_link(running: bool, fresh_engine: Engine, tmp_path: Path) -> None:
+    """It is none: its removal deleted what was where the link led."""
+    engine, before = fresh_engine, decoy(tmp_path)
+    engine.import_busybox()
+    id = engine.ok("create", "--name", "led", "busybox")
+    place = engine.roots[0] / "containers" / id
+    if not running:
+        engine.stop()
+    with replaced(place):
+        place.symlink_to(tmp_path)
+        for ref in (id, id[:12], "led"):
+            assert "No such container" in engine.pydocker("rm", "-f", ref).err
+        assert "No such container" in engine.pydocker("start", id).err
+        said = checked(engine, "--repair")
+        assert (said.code, f"file {place}: is no container" in said.out) == (2, True), said
+        engine.stop()
+        engine.start()
+        assert everything(tmp_path) == before
+    engine.ok("rm", id)
+
+
+def test_a_run_directory_that_is_a_link(fresh_engine: Engine, tmp_path: Path) -> None:
+    """Its removal, and the next start, delete nothing where it leads."""
+    engine, before = fresh_engine, decoy(tmp_path)
+    engine.import_busybox()
+    id = engine.ok("create", "busybox")
+    place = engine.roots[1] / "containers" / id
+    if place.exists():
+        shutil.rmtree(place)
+    place.symlink_to(tmp_path)
+    engine.pydocker("rm", id)
+    engine.stop()
+    engine.start()
+    assert everything(tmp_path) == before
+    place.unlink()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory"])
+def test_a_container_whose_record_is_no_file(kind: str, fresh_engine: Engine) -> None:
+    engine = fresh_engine
+    engine.import_busybox()
+    engine.ok("create", "--name", "blank", "-v", "/data", "busybox")
+    (record,) = (engine.roots[0] / "containers").glob("*/config.json")
+    with replaced(record):
+        (os.mkfifo if kind == "fifo" else os.mkdir)(record)
+        assert engine.pydocker("volume", "ls", timeout=20).code == 0
+        assert "its record is damaged" in engine.pydocker("volume", "prune", "-af", timeout=20).err
+        assert f"damaged document {record}: it is no file" in checked(engine).out
+        (os.unlink if kind == "fifo" else os.rmdir)(record)
+        record.touch()
     well(engine)
 
 
