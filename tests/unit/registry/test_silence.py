@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from pydocker.errors import PydockerError, Unavailable
 from pydocker.registry.repository import Repository
 from tests.peers.certificates import Certificates
 from tests.peers.stub import Reply, Stub
-from tests.unit.registry.conftest import Open
+from tests.unit.registry.conftest import SHORT, Open
 from tests.unit.registry.test_bad_luck import BLOB, CONTENT, PATH
 
 
@@ -23,10 +24,11 @@ def near(stub: Stub, repository: Open) -> Repository:
     return repository(f"{stub.address}/a/b")
 
 
-def test_what_is_there_is_handed_on(stub: Stub, near: Repository) -> None:
-    """The registry sends ten bytes, and the next only when somebody has had these."""
+def test_what_is_there_is_handed_on(stub: Stub, repository: Open) -> None:
+    """The registry sends ten bytes, and the next only when somebody has had these: who waits for more waits for ever.
+    """
     stub.on(PATH, Reply(body=CONTENT, cut=10, silent=True), Reply(body=CONTENT, ranges=True))
-    with near.blob(BLOB) as pieces:
+    with repository(f"{stub.address}/a/b", patience=replace(SHORT, read=3600)).blob(BLOB) as pieces:
         assert next(pieces) == CONTENT[:10]
         stub.over.set()
         assert b"".join(pieces) == CONTENT[10:]
