@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from pydocker.containers.status import Statuses
+from pydocker.containers.store import ID
 from pydocker.errors import PydockerError
 from pydocker.model.container import ContainerId
 from pydocker.monitor import remains
@@ -77,7 +78,7 @@ class Watch:
         while not self._end.wait(_EVERY):
             with contextlib.suppress(FileNotFoundError):
                 for name in os.listdir(self._paths.run / "containers"):
-                    if self._statuses.lost_monitor(name):
+                    if ID.fullmatch(name) and self._statuses.lost_monitor(name):
                         self._reconcile(ContainerId(name))
 
     def _reconcile(self, id: ContainerId) -> None:

@@ -18,8 +18,9 @@ import pytest
 from pydocker.containers import bundle
 from pydocker.containers.options import WaitCondition
 from pydocker.model.container import ContainerId, HostConfig, RestartPolicy, State, Status
-from pydocker.monitor.launch import LOCK
+from pydocker.monitor.launch import FILE, LOCK
 from pydocker.storage import documents
+from pydocker.storage.trees import delete_tree
 from runtime import cgroups
 from runtime.linux import inotify, mounts
 from runtime.linux.seccomp import take_descriptor
@@ -201,6 +202,25 @@ def test_a_killed_monitor_is_noticed_without_a_question(room: Room) -> None:
     wait_until(lambda: documents.read(states[1], State).pid not in (0, pids[1]))
     watching.close()
     assert not any(map(lives, pids))
+
+
+def test_what_a_stranger_put_beside_the_run_directories_stays(room: Room) -> None:
+    """A copy of one, say: it has a launch document and no monitor, and yet nobody's removal was left half done."""
+    copy = room.paths.run / "containers/copy"
+    copy.mkdir()
+    (copy / FILE).write_text("precious")
+    watching = room.another()
+    watching.watch()
+    try:
+        for _ in range(2):  # whoever sees the second one has looked at everything after the first
+            id = room.start("sleep", "1000")
+            os.kill(room.monitor(id), signal.SIGKILL)
+            path = room.paths.container(id) / "state.json"
+            wait_until(lambda path=path: documents.read(path, State).status is Status.EXITED)  # type: ignore[misc]
+        assert (copy / FILE).read_text() == "precious"
+    finally:
+        watching.close()
+        delete_tree(copy)
 
 
 def test_a_monitor_and_its_init_are_killed(room: Room) -> None:
