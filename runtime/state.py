@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import stat
+from contextlib import suppress
 
 import msgspec
 
@@ -160,31 +161,40 @@ class Place:
     def remove(self) -> None:
         """Forget the container. Nothing to do where somebody else did so."""
         try:
-            directory = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                for name in os.listdir(directory):
-                    os.unlink(name, dir_fd=directory)
-            finally:
-                os.close(directory)
-            os.rmdir(self.path)
+            remove_directory(self.path)
         except FileNotFoundError:
             return
         except OSError as error:
             if error.errno not in (errno.EISDIR, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
-            self.remove_whatever()  # `notify`, or something that is not ours
+            self.remove_whatever()  # something that is not ours
 
     def remove_whatever(self) -> None:
         """The same, whatever is there instead of what we made. Links are not followed."""
         import shutil
 
-        if os.path.isdir(self.path) and not os.path.islink(self.path):
-            shutil.rmtree(self.path)
-        else:
-            os.unlink(self.path)
+        with suppress(FileNotFoundError):  # somebody else does the same
+            if os.path.isdir(self.path) and not os.path.islink(self.path):
+                shutil.rmtree(self.path)
+            else:
+                os.unlink(self.path)
 
     def exists(self) -> bool:
         return os.path.isdir(self.path)
+
+
+def remove_directory(path: str, *, at: int | None = None) -> None:
+    """With its files, and those in `notify`. By descriptors, which no link leads elsewhere. Raises OSError."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+    try:
+        for name in os.listdir(directory):
+            if name == "notify":
+                remove_directory(name, at=directory)
+            else:
+                os.unlink(name, dir_fd=directory)
+    finally:
+        os.close(directory)
+    os.rmdir(path, dir_fd=at)
 
 
 def start_time(pid: int) -> int | None:

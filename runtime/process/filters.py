@@ -3,7 +3,6 @@
 They lie in <root>/@seccomp, where only root may write. A file's name is the hash of all that the program depends on.
 """
 
-import errno
 import os
 import stat
 from _blake2 import blake2b  # Python's own; hashlib would load OpenSSL first, for 2 ms
@@ -13,7 +12,7 @@ import msgspec
 
 from runtime.errors import StepFailed
 from runtime.linux import libseccomp, seccomp
-from runtime.linux.descriptors import drain
+from runtime.linux.descriptors import drain, write_all
 from runtime.process.profile import LENIENT, decided, newer
 from runtime.spec import LinuxSeccomp
 
@@ -94,12 +93,14 @@ def keep(cache: int, name: str, content: bytes) -> None:
     temporary = f".{name}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=cache)
     try:
-        if os.write(descriptor, content) < len(content):  # a full disk: half a filter must not be kept
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), temporary)
+        write_all(descriptor, content)
         os.fsync(descriptor)
+        os.rename(temporary, name, src_dir_fd=cache, dst_dir_fd=cache)
+    except OSError as error:  # a full disk: half a filter must not be kept
+        remove(cache, temporary)
+        raise StepFailed(f"write @seccomp/{name}: {str(error.strerror).lower()} (write(2), rename(2))") from error
     finally:
         os.close(descriptor)
-    os.rename(temporary, name, src_dir_fd=cache, dst_dir_fd=cache)
     by_age = sorted(os.listdir(cache), key=lambda one: age(cache, one))
     for one in by_age[:-MOST_KEPT]:
         remove(cache, one)

@@ -147,6 +147,19 @@ def test_a_disk_that_is_nearly_full_keeps_the_state_that_was(runtime: Runtime, s
     assert os.listdir(small) == []
 
 
+def test_a_filter_for_which_there_is_no_room_leaves_nothing(runtime: Runtime, small: Path) -> None:
+    """The state takes what there is."""
+    (small / "more").write_bytes(bytes(12 << 10))
+    runtime.configure("true")
+    rule = {"names": ["getpriority"], "action": "SCMP_ACT_ERRNO"}
+    runtime.change(linux__seccomp={"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
+    done = runtime("run", "--bundle", str(runtime.bundle), "c")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("pydocker-runtime: write @seccomp/")
+    assert done.stderr.endswith(": no space left on device (write(2), rename(2))\n")
+    assert os.listdir(small / "@seccomp") == [] and {*os.listdir(small)} == {"@seccomp", "more"}
+
+
 @pytest.mark.parametrize(("place", "words"), [
     ("no/pid", "no such file or directory (open(2), rename(2))"), ("directory", "not a regular file"),
     ("fifo", "not a regular file"), ("/proc/pid", "no such file or directory (open(2), rename(2))")])
