@@ -107,9 +107,9 @@ def size(text: str) -> int:
     """Bytes from `64m`, `1.5g`, `512`, `64MiB`: powers of 1024 (docker/go-units, RAMInBytes)."""
     match = _SIZE.fullmatch(text)
     unit = match[2].lower() if match and match[2] else None
-    if match is None or (found := int(_number(match[1]) * 1024 ** _POWERS[unit])) >= 2**63:
+    if match is None or (found := _number(match[1]) * 1024 ** _POWERS[unit]) >= 2**63:
         raise ValueError(f"invalid size: '{text}'")
-    return found
+    return int(found)
 
 
 def _number(text: str) -> float:

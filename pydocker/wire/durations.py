@@ -14,7 +14,7 @@ def duration(text: str) -> int:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         missing = "missing unit in duration" if re.fullmatch(r"\d+", text) else "invalid duration"
         raise ValueError(f'time: {missing} "{text}"')
-    found = sum(round(float(number) * _NANOSECONDS[unit]) for number, unit in parts)
-    if found >= 2**63:
+    found = [float(number) * _NANOSECONDS[unit] for number, unit in parts]
+    if sum(found) >= 2**63:
         raise ValueError(f'time: invalid duration "{text}"')
-    return found
+    return sum(map(round, found))

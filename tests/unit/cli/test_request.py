@@ -177,6 +177,8 @@ def test_dockers_words_for_what_is_wrong_behind_a_flag(pydocker: CommandLine, fl
     ("--blkio-weight", "x", 'strconv.ParseUint: parsing "x": invalid syntax'),
     ("--blkio-weight", "65536", 'strconv.ParseUint: parsing "65536": value out of range'),
     ("--shm-size", "9223372036854775808", "invalid size: '9223372036854775808'"),
+    ("--shm-size", f"{'9' * 400}.5", f"invalid size: '{'9' * 400}.5'"),
+    ("--health-interval", f"{'9' * 400}h", f'time: invalid duration "{"9" * 400}h"'),
     ("--shm-size", "8192p", "invalid size: '8192p'"), ("--memory-swap", "1e3", "invalid size: '1e3'"),
     ("--health-timeout", "2562048h", 'time: invalid duration "2562048h"'),
 ])
