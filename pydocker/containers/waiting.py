@@ -5,7 +5,6 @@ only this process can know (a container removed, a start that failed) it answers
 """
 
 import contextlib
-import select
 import socket
 import threading
 from collections.abc import Callable
@@ -110,13 +109,6 @@ T = TypeVar("T")
 
 
 def _drop_closed(waiting: list[T], socket_of: Callable[[T], socket.socket]) -> None:
-    for one in [one for one in waiting if _is_closed(socket_of(one))]:
+    for one in [one for one in waiting if control.given_up(socket_of(one))]:
         socket_of(one).close()
         waiting.remove(one)
-
-
-def _is_closed(connection: socket.socket) -> bool:
-    """Whether the peer has closed both directions (a half-closed one still reads): poll(2), POLLHUP."""
-    poll = select.poll()
-    poll.register(connection, 0)
-    return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))

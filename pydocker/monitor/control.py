@@ -190,10 +190,10 @@ def answered(connection: socket.socket, seconds: float) -> bool:
 
 
 def given_up(connection: socket.socket) -> bool:
-    """Whether whoever asked waits for the answer no more."""
+    """Whether the peer waits for nothing any more, as it has closed both directions (a half-closed one still reads)."""
     poll = select.poll()
     poll.register(connection, 0)
-    return bool(poll.poll(0))  # POLLHUP is always told
+    return bool(poll.poll(0))  # poll(2): POLLHUP and POLLERR are told unasked
 
 
 def expect_done(connection: socket.socket, asked: str) -> None:
