@@ -102,12 +102,13 @@ def is_kept(path: Path) -> bool:
 
 
 def _sweep_one(path: Path, before: float) -> int:
-    if (fd := locks.take(path)) is None:
+    try:
+        there = path.lstat()  # before its lock is taken: a pull that finds that taken cannot go on with the part
+    except FileNotFoundError:
+        return 0
+    if there.st_mtime > before or not stat.S_ISREG(there.st_mode) or (fd := locks.take(path)) is None:
         return 0
     try:
-        there = os.fstat(fd)
-        if there.st_mtime > before or not stat.S_ISREG(there.st_mode):
-            return 0
         path.unlink()
         return there.st_size
     finally:
