@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-from pydocker.api.exchange import Stream
+from pydocker.api.exchange import Stream, unforeseen
 from pydocker.errors import PydockerError
 from pydocker.wire import images as wire
 
@@ -62,7 +62,7 @@ def _run(work: Callable[[Tell], None], tell: Tell, put: Callable[[Said], None]) 
         put(error)
     except Exception as error:  # the edge of this thread: whoever reads the queue must learn that it has ended
         _log.exception("background work failed")
-        put(PydockerError(f"internal error: {type(error).__name__}: {error}"))
+        put(unforeseen(error))
 
 
 def _lines(said: Said, more: "queue.SimpleQueue[Said]") -> Iterator[bytes]:

@@ -5,7 +5,9 @@
                          Upgrade    the connection itself, raw, to be given to a monitor
 """
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ def parse_version(text: str) -> Version:
 
 NEWEST, OLDEST = parse_version(API), parse_version(OLDEST_API)
 JSON_LIMIT = 4 * 1024 * 1024  # bytes; a create request is some KiB
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 _LONG = re.compile(rb"\d{19}")  # what may not fit into 64 bits
 JSON = {"Content-Type": "application/json"}
 
@@ -160,3 +163,11 @@ def failure(error: PydockerError) -> Response:
     if error.status == 304:
         return Response(304)
     return Response(error.status, json.dumps({"message": str(error)}).encode() + b"\n", JSON)
+
+
+def unforeseen(error: Exception) -> PydockerError:
+    """What nobody below has put into words: a bug, unless it is a disk, which may be full at any point of any work."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f"{error.filename}: " if error.filename else ""
+        return PydockerError(where + os.strerror(error.errno).lower())
+    return PydockerError(f"internal error: {type(error).__name__}: {error}")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import parse_qs, unquote
 
-from pydocker.api.exchange import NEWEST, OLDEST, Request, Result, Version, failure
+from pydocker.api.exchange import NEWEST, OLDEST, Request, Result, Version, failure, unforeseen
 from pydocker.errors import InvalidParameter, NotFound, PydockerError
 
 Backend = TypeVar("Backend")
@@ -37,7 +37,7 @@ class Router:
             return failure(error)
         except Exception as error:
             _log.exception("%s %s", request.method, request.path)
-            return failure(PydockerError(f"internal error: {type(error).__name__}: {error}"))
+            return failure(unforeseen(error))
 
     def _find(self, request: Request) -> Result:
         request = replace(request, **_version(request.path))  # type: ignore[arg-type]

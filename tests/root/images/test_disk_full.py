@@ -13,6 +13,7 @@ from pydocker.images.archive_load import load
 from pydocker.images.importing import import_
 from pydocker.images.store import ImageStore
 from pydocker.paths import Paths
+from tests.engine import Engine
 from tests.root.images.conftest import Pull, Push
 from tests.root.images.saved import legacy, packed, pieces
 from tests.root.layers.archive import Made, archive, entry, folder
@@ -130,3 +131,20 @@ def test_full_in_a_load_and_an_import(tmp_path: Path) -> None:
                 store.remove(image.id, force=True, users=lambda image: [])
             assert (outcomes[0], outcomes[-1]) == (False, True)
             assert outcomes == sorted(outcomes)
+
+
+def test_whatever_meets_a_full_disk_says_so(make_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    with disk(tmp_path) as point:
+        engine = make_engine(**{"data-root": str(point / "data")})
+        engine.import_busybox()
+        engine.ok("create", "--name", "there", "busybox")
+        commands = (("commit", "there", "new"), ("create", "busybox"), ("tag", "busybox", "new"),
+                    ("run", "--rm", "busybox", "true"), ("volume", "create", "new"), ("network", "create", "new"))
+        with filled(point, 0):
+            for command in commands:
+                said = engine.pydocker(*command)
+                assert said.code and "no space left on device" in said.err, (command, said)
+                assert "internal error" not in said.err, (command, said)
+        assert engine.ok("system", "check").endswith("all is well")
+        engine.ok("rm", "there")
+        engine.stop()

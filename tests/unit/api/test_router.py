@@ -56,6 +56,17 @@ def test_not_modified_has_no_body() -> None:
     assert Router(("GET", "/", refuse)).handle(Request(method="GET", path="/")) == Response(304)
 
 
+def test_a_full_disk_is_no_bug() -> None:
+    def fill(request: Request) -> Response:
+        with open("/dev/full", "wb", buffering=0) as file:
+            file.write(b"x")
+        return Response()
+
+    response = Router(("GET", "/", fill)).handle(Request(method="GET", path="/"))
+    assert isinstance(response, Response)
+    assert (response.status, message(response)) == (500, "no space left on device")
+
+
 def test_a_bug_is_an_answer_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     def stumble(request: Request) -> Response:
         raise ZeroDivisionError("division by zero")
