@@ -175,8 +175,8 @@ def delete(place: Place, *, force: bool = False) -> None:
     except Damaged as error:
         if not force:
             raise
+        place.remove()
         log.warning(f"{error}: forgotten, and processes and cgroup that it may still have are left alone")
-        place.remove_whatever()
         return
     now = status(place, record)
     # runc lets a container that was never started go without force.

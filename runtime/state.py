@@ -15,6 +15,7 @@ import msgspec
 
 from runtime.errors import ContainerExists, Damaged, InvalidArgument, InvalidSpec, NoSuchContainer, StepFailed
 from runtime.linux.descriptors import read, write_all
+from runtime.linux.mountinfo import mount_id
 from runtime.spec import (
     OCI_VERSION,
     Hooks,
@@ -159,42 +160,33 @@ class Place:
                 raise Damaged(str(error)) from error
 
     def remove(self) -> None:
-        """Forget the container. Nothing to do where somebody else did so."""
-        try:
-            remove_directory(self.path)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno not in (errno.EISDIR, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise
-            self.remove_whatever()  # something that is not ours
-
-    def remove_whatever(self) -> None:
-        """The same, whatever is there instead of what we made. Links are not followed."""
-        import shutil
-
-        with suppress(FileNotFoundError):  # somebody else does the same
-            if os.path.isdir(self.path) and not os.path.islink(self.path):
-                shutil.rmtree(self.path)
-            else:
-                os.unlink(self.path)
-
-    def exists(self) -> bool:
-        return os.path.isdir(self.path)
+        """Forget the container, whatever is there instead of it. Nothing to do where somebody else does so."""
+        with suppress(FileNotFoundError):
+            root = os.open(os.path.dirname(self.path), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                remove(self.id, root)
+            finally:
+                os.close(root)
 
 
-def remove_directory(path: str, *, at: int | None = None) -> None:
-    """With its files, and those in `notify`. By descriptors, which no link leads elsewhere. Raises OSError."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+def remove(name: str, at: int) -> None:
+    """Remove the file, the link or the directory with all that is in it. By descriptors: no link leads elsewhere.
+
+    Nor does a mount. Raises OSError, StepFailed.
+    """
     try:
-        for name in os.listdir(directory):
-            if name == "notify":
-                remove_directory(name, at=directory)
-            else:
-                os.unlink(name, dir_fd=directory)
+        os.unlink(name, dir_fd=at)
+        return
+    except IsADirectoryError:
+        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+    try:
+        if mount_id(directory) != mount_id(at):
+            raise StepFailed(f"remove {name}: a mount, and what it shows is somebody else's")
+        for one in os.listdir(directory):
+            remove(one, directory)
     finally:
         os.close(directory)
-    os.rmdir(path, dir_fd=at)
+    os.rmdir(name, dir_fd=at)
 
 
 def start_time(pid: int) -> int | None:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -103,7 +102,7 @@ def test_after_a_boot(make_engine: Callable[..., Engine], token: str) -> None:
         for one in (monitor, pid):
             os.kill(one, signal.SIGKILL)
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in filter(None, pids)))
-    shutil.rmtree(engine.root / "run")
+    leaks.remove_tree(engine.root / "run")
     for hierarchy in leaks.hierarchies():
         for container in (engine.root / "data/containers").iterdir():
             if (cgroup := hierarchy / token / container.name).exists():

@@ -109,6 +109,32 @@ def test_links_among_its_files_lead_nowhere(runtime: Runtime, name: str) -> None
     assert not (runtime.root / "c").exists() and os.listdir(decoy) == ["state.json"]
 
 
+@pytest.mark.parametrize("place", ("c", "c/more", "c/notify", "c/state.json"))
+def test_what_is_mounted_there_is_not_removed(runtime: Runtime, place: str) -> None:
+    decoy, at = runtime.directory / "decoy", runtime.root / place
+    (decoy / "below").mkdir(parents=True)
+    (decoy / "file").write_text("kept")
+    runtime.configure("true")
+    runtime.create()
+    kept = (runtime.root / "c/state.json").read_bytes()
+    if place != "c":
+        at.unlink(missing_ok=True)
+        at.mkdir()
+    subprocess.run(["mount", "--bind", decoy, at], check=True)
+    try:
+        done = runtime("delete", "--force", "c")
+        assert done.returncode == 1 and f"remove {at.name}: a mount" in done.stderr, done.stderr
+        assert {*os.listdir(decoy)} == {"below", "file"}
+    finally:
+        subprocess.run(["umount", at], check=True)
+    (runtime.root / "c").mkdir(exist_ok=True)
+    if place == "c/state.json":
+        at.rmdir()
+    (runtime.root / "c/state.json").write_bytes(kept)
+    runtime("delete", "--force", "c", check=True)
+    assert not (runtime.root / "c").exists()
+
+
 @pytest.mark.parametrize("name", ("exec.fifo", "more"))
 def test_what_is_not_ours_goes_along(runtime: Runtime, name: str) -> None:
     runtime.configure("true")
