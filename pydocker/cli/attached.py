@@ -62,7 +62,7 @@ class Attached:
                     self._aside.look()
                 if ready.get(self._socket.fileno(), 0) & (select.POLLIN | _GONE) and not self._receive():
                     return False
-                if self._session.stdin in ready and self._reading and self._read():
+                if self._session.stdin in ready and self._reading and self._is_asked() and self._read():
                     return True
                 self._send()
 
@@ -70,12 +70,17 @@ class Attached:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._unsent else 0))
         wanted = self._reading and not self._unsent
-        mine = not self._terminal or terminal.in_foreground(self._session.stdin, self._session.job)
-        if wanted and mine:
+        asked = self._is_asked()
+        if wanted and asked:
             poll.register(self._session.stdin, select.POLLIN)
         if self._aside is not None and self._aside.fileno() >= 0:
             poll.register(self._aside.fileno(), select.POLLIN)
-        return dict(poll.poll(_GLANCE if wanted and not mine else None))
+        return dict(poll.poll(_GLANCE if wanted and not asked else None))
+
+    def _is_asked(self) -> bool:
+        """Whether what may be read is meant for us. It may no longer be when the wait for it ends: a ctrl-z reaches us
+        after the shell has its terminal back, and a wait that was stopped goes on in the background."""
+        return not self._terminal or terminal.in_foreground(self._session.stdin, self._session.job)
 
     def _receive(self) -> bool:
         """Show what has come; False at the end of the stream."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from pydocker.cli import warm
 from tests.engine import CHECKOUT, COLD, Engine
 from tests.root.cli.terminals import Terminal
+from tests.waiting import stop
 
 NO_PYTHON = "/nowhere/python"
 Call = Callable[..., "subprocess.Popen[str]"]
@@ -183,16 +185,23 @@ def test_at_a_terminal(engine: Engine, launcher: str, call: Call) -> None:
         assert terminal.settings() == terminal.at_first
 
 
-def test_in_the_background_the_terminal_is_the_shells(engine: Engine, launcher: str, call: Call) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_in_the_background_the_terminal_is_the_shells(engine: Engine, launcher: str, call: Call, late: bool) -> None:
+    """`late`: the command is told to stop only when the shell is being typed at again."""
     engine.ok("run", "-d", "--network", "none", "--name", "jobs", "busybox", "sleep", "1000")
+    (warm,) = set(_warm(engine)) - set(workers(engine))
     script = "echo beg''un; while [ ! -e /on ]; do sleep 0.1; done; echo la''ter; read word; echo got-\\$word"
-    with Terminal(("bash", "--norc", "--noediting", "-i"), engine.environment, "/") as terminal:
+    with Terminal(("bash", "--norc", "--noediting", "-i"), engine.environment, "/") as terminal, ExitStack() as resumed:
         terminal.type(f'{launcher} exec -i jobs sh -c "{script}"\n')
         terminal.expect("begun")
+        if late:
+            stop(warm)
+            resumed.callback(os.kill, warm, signal.SIGCONT)
         terminal.type("\x1a")
         terminal.expect("Stopped")
         terminal.type("bg; echo she''ll\n")
         terminal.expect("shell")
+        resumed.close()
         engine.ok("exec", "jobs", "touch", "/on")
         terminal.expect("later")
         terminal.type("echo still she''ll\n")
