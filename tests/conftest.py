@@ -42,7 +42,8 @@ LONGEST = (
     "tests/root/network/test_bridge.py", "tests/root/images/test_umoci.py", "tests/root/images/test_check.py",
     "tests/root/judges/test_swarm.py", "tests/root/images/test_kill9.py", "tests/root/monitor/test_streams.py",
     "tests/unit/test_house.py", "tests/root/api/test_docker.py", "tests/root/judges/test_run.py",
-    "tests/root/cli/test_observe.py", "tests/root/cli/test_launch.py", "tests/root/cli/test_format.py")
+    "tests/root/cli/test_observe.py", "tests/root/cli/test_launch.py", "tests/root/cli/test_format.py",
+    "tests/root/images/test_debian.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

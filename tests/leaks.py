@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKER = "PYDOCKER_TEST_SESSION"
+OUTSIDE = "PYDOCKER_TEST_OUTSIDE"  # the machine's own network, by a name that its children can use, too
 PATIENCE = 60.0
 
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
@@ -75,8 +76,9 @@ def isolate_network() -> None:
     """Give the calling process, and what it starts from now on, a network with nothing but loopback (needs root).
 
     It forwards IPv4, as a machine on which engines have run. (A new one has the machine's own setting for that:
-    kernel, Documentation/admin-guide/sysctl/net.rst, devconf_inherit_init_net.)
+    kernel, Documentation/admin-guide/sysctl/net.rst, devconf_inherit_init_net.) See `outside`.
     """
+    os.environ.setdefault(OUTSIDE, f"/proc/{os.getpid()}/fd/{os.open('/proc/self/ns/net', os.O_RDONLY | os.O_CLOEXEC)}")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), f"unshare(CLONE_NEWNET): {os.strerror(ctypes.get_errno())}")
@@ -84,6 +86,11 @@ def isolate_network() -> None:
         up = struct.pack("16sh22x", b"lo", IFF_UP | IFF_RUNNING)
         fcntl.ioctl(any, SIOCSIFFLAGS, up)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+
+def outside() -> tuple[str, ...]:
+    """What a command line begins with that has to reach somebody on the machine's own network: a mirror, say."""
+    return ("nsenter", f"--net={os.environ[OUTSIDE]}") if OUTSIDE in os.environ else ()
 
 
 def snapshot(scope: Scope) -> Snapshot:

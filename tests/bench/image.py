@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.request import urlopen
 
+from tests import leaks
 from tests.bench.engines import Failed, dies_with_us, end, found, wait_until
 from tests.peers.registry import free_port
 
@@ -57,7 +58,7 @@ def ensure_image(cache: Path) -> None:
 def make_image(work: Path) -> Path:
     """The image as an OCI layout below `work`."""
     root, layout = work / "root", work / "layout"
-    tool("debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, *mirror())
+    tool(*leaks.outside(), "debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, root, *mirror())
     for unwanted in UNWANTED:
         shutil.rmtree(root / unwanted)
     tool("umoci", "init", "--layout", layout)

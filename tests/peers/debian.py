@@ -11,26 +11,30 @@ from pathlib import Path
 
 import pytest
 
+from pydocker.storage import locks
+from tests import leaks
+
 CACHE = Path("/var/cache/pydocker-test")
 SUITE = "bookworm"
 
 
 def archive() -> Path:
-    """The archive of the whole tree (GNU tar, with xattrs). Needs root."""
+    """The archive of the whole tree (GNU tar, with xattrs). Needs root. Made once, whoever else asks meanwhile."""
+    CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / f"{SUITE}.tar"
-    if not path.exists():
-        if shutil.which("debootstrap") is None:
-            pytest.skip("needs debootstrap: make setup")
-        _make(path)
+    with locks.held(CACHE / "lock"):
+        if not path.exists():
+            if shutil.which("debootstrap") is None:
+                pytest.skip("needs debootstrap: make setup")
+            _make(path)
     return path
 
 
 def _make(path: Path) -> None:
-    CACHE.mkdir(parents=True, exist_ok=True)
     top = CACHE / f"{SUITE}.{os.getpid()}"
     try:
-        done = subprocess.run(["debootstrap", "--variant=minbase", SUITE, top], capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=600)
+        done = subprocess.run([*leaks.outside(), "debootstrap", "--variant=minbase", SUITE, top], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=600)
         if done.returncode:
             pytest.skip(f"debootstrap: {(done.stdout + done.stderr).strip().splitlines()[-1:]}")
         for package in (top / "var/cache/apt/archives").glob("*.deb"):
