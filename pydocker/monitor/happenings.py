@@ -1,7 +1,6 @@
 """What a monitor tells of its container in `events.jsonl`: start, die, oom, pause, exec_die, …"""
 
 import contextlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,20 +103,20 @@ class OomWatch:
         return Bell(self._notices.descriptor, self._notices.mask, self._told)
 
     def _listen(self) -> None:
+        """By the bell's own descriptor, if there is one: v1's kernel rings before it kills and counts, so that nothing
+        else may know of it yet.
+        """
         self._cgroup = cgroups.open(self._path)
+        descriptor = -1
         if self._bell is not None:
-            self._drop(self._bell.descriptor)
-            self._bell = None
+            descriptor, self._bell = self._bell.descriptor, None
+            if descriptor >= 0:
+                self._loop.forget(descriptor)
         with contextlib.suppress(StepFailed):  # it has ended already
-            self._notices = self._cgroup.oom_notices()
+            self._notices = self._cgroup.oom_notices(descriptor)
         if self._notices.descriptor >= 0:
             self._loop.watch(self._notices.descriptor, self._notices.mask, lambda events: self._look())
             self._look_back()
-
-    def _drop(self, descriptor: int) -> None:
-        if descriptor >= 0:
-            self._loop.forget(descriptor)
-            os.close(descriptor)
 
     def _look_back(self) -> None:
         """The program runs already: what happened before there was anybody to hear it is known by its count alone."""

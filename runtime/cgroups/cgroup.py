@@ -200,11 +200,11 @@ class Cgroup(msgspec.Struct, frozen=True):
 
         return oom_kills(self.first, self.second)
 
-    def oom_notices(self) -> "OomNotices":
+    def oom_notices(self, descriptor: int = -1) -> "OomNotices":
         """What becomes readable when the kernel had to kill for want of memory: see `oom`. Raises StepFailed."""
         from runtime.cgroups.oom import notices
 
-        return notices(self.first, self.second)
+        return notices(self.first, self.second, descriptor)
 
     def stats(self) -> "Stats":
         """What it uses now. Raises StepFailed if it is gone."""

@@ -31,9 +31,12 @@ class Eventfd:
 
     mask = POLLIN
 
-    def __init__(self, directory: str) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    def __init__(self, directory: str, descriptor: int = -1) -> None:
         self._directory = directory
+        if descriptor >= 0:
+            self.descriptor = descriptor
+            return
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         path = os.path.join(directory, "memory.oom_control")
         try:
             control = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -61,10 +64,10 @@ class Events:
 
     mask = POLLPRI
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, descriptor: int = -1) -> None:
         path = os.path.join(directory, "memory.events")
         try:
-            self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self.descriptor = descriptor if descriptor >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise refused(f"read {path}", error) from error
         self._before = 0
@@ -95,11 +98,12 @@ class Never:
         pass
 
 
-def notices(first: tuple[v1.Branch, ...], second: v2.Branch | None) -> OomNotices:
-    """Where the memory controller is. Raises StepFailed if the cgroup is gone."""
+def notices(first: tuple[v1.Branch, ...], second: v2.Branch | None, descriptor: int = -1) -> OomNotices:
+    """Where the memory controller is; with the `descriptor` that another process listened by, what that one has not
+    heard is heard here. Raises StepFailed if the cgroup is gone."""
     branch = next((branch for branch in first if "memory" in branch.controllers), None)
     if branch:
-        return Eventfd(branch.directory)
+        return Eventfd(branch.directory, descriptor)
     if second and os.path.exists(os.path.join(second.directory, "memory.events")):
-        return Events(second.directory)
+        return Events(second.directory, descriptor)
     return Never()

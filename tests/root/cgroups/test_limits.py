@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pydocker.monitor.happenings import Bell, OomWatch
+from pydocker.monitor.loop import Loop
 from runtime.cgroups import Hierarchy, v2
 from runtime.errors import StepFailed
 from runtime.spec.resources import (
@@ -59,6 +61,20 @@ def test_too_much_memory_ends_a_process_and_is_counted(cgroup, start, go):
     cgroup.enter(worker.pid)
     assert go(worker).strip() == "9"
     assert cgroup.oom_kills() == 1
+
+
+def test_a_notice_that_comes_before_the_count(cgroup, only_v1, cgroup_parent):
+    """v1 gives notice, and then kills: who takes over the watch between the two hears of it all the same."""
+    cgroup.create(None)
+    loop, said = Loop(), []
+    notices = only_v1.oom_notices()
+    watch = OomWatch(loop, f"{cgroup_parent}-cgroups/box", said.append, Bell(notices.descriptor, notices.mask, False))
+    loop.turn(wait=False)
+    assert said == []
+    os.eventfd_write(notices.descriptor, 1)  # as the kernel does
+    loop.turn()
+    assert (said, cgroup.oom_kills()) == (["oom"], 0)
+    assert not watch.close()
 
 
 def test_too_many_processes(cgroup, start, go):
