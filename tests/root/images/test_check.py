@@ -17,6 +17,7 @@ from pydocker.errors import Conflict
 from pydocker.images import usage
 from pydocker.images.store import ImageStore
 from pydocker.layers.overlay import MountOverlay
+from pydocker.model.digest import Digest
 from pydocker.paths import Paths
 from pydocker.storage import locks
 from pydocker.upkeep import remains, unpacked
@@ -431,14 +432,20 @@ def test_a_blob_that_is_no_file(kind: str, fresh_engine: Engine, push: Push, tmp
     well(engine)
 
 
-@pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
-def test_a_layer_that_is_no_directory(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
-    """Nothing is read through a link, nothing deleted there, and no container started on it."""
-    engine, image, before = fresh_engine, push("led:1", BASE), decoy(tmp_path)
+def stood_on(engine: Engine, image: str) -> tuple[ImageStore, Digest]:
+    """Pull an image of one layer, and have a container, `stands`, on it."""
     engine.ok("pull", image)
     engine.ok("create", "--name", "stands", image, "/bin/sh")
     store = ImageStore(Paths(*engine.roots))
     (chain,) = store.resolve(image).layers
+    return store, chain
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
+def test_a_layer_that_is_no_directory(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
+    """Nothing is read through a link, nothing deleted there, and no container started on it."""
+    engine, image, before = fresh_engine, push("led:1", BASE), decoy(tmp_path)
+    store, chain = stood_on(engine, image)
     place = store.paths.layers / chain.removeprefix("sha256:")
     with replaced(place):
         others(tmp_path)[kind](place)
@@ -457,10 +464,7 @@ def test_a_layer_that_is_no_directory(kind: str, fresh_engine: Engine, push: Pus
 @pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
 def test_files_of_a_layer_that_are_elsewhere(kind: str, fresh_engine: Engine, push: Push, tmp_path: Path) -> None:
     engine, image, before = fresh_engine, push("led:2", BASE), decoy(tmp_path)
-    engine.ok("pull", image)
-    engine.ok("create", "--name", "stands", image, "/bin/sh")
-    store = ImageStore(Paths(*engine.roots))
-    (chain,) = store.resolve(image).layers
+    store, chain = stood_on(engine, image)
     diff = store.layers.diff(chain)
     whole = contents(diff)
     shutil.rmtree(diff)
