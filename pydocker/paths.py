@@ -98,12 +98,18 @@ def make_own(path: Path) -> None:
     """
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
-        found = os.lstat(path).st_mode
     except OSError as error:
         if not os.path.lexists(path):
             raise PydockerError(f"make {path}: {os.strerror(error.errno or 0).lower()}") from error
-        found = 0
-    if not stat.S_ISDIR(found):
+    if not is_own(path):
         led = f"a link to {os.readlink(path)}" if path.is_symlink() else "something else"
         raise PydockerError(f"{path} has to be a directory, and is {led}: move it away (a file system may be mounted "
                             "there instead)")
+
+
+def is_own(path: Path) -> bool:
+    """Whether it is a directory, and no link to one: that could lead anywhere."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

@@ -17,7 +17,7 @@ from pydocker.errors import Conflict, InvalidParameter, NotFound, PydockerError
 from pydocker.events.journal import Journal
 from pydocker.model.container import ContainerId, Record
 from pydocker.monitor import remains
-from pydocker.paths import Paths
+from pydocker.paths import Paths, is_own
 from pydocker.storage import documents, locks
 
 RECORD = "config.json"
@@ -77,7 +77,7 @@ class Store:
 
     def _is_there(self, id: str) -> bool:
         """A link in a container's place is none: what is where it leads would be deleted with the container."""
-        return self.paths.container(id).is_dir() and not self.paths.container(id).is_symlink()
+        return is_own(self.paths.container(id))
 
     @contextlib.contextmanager
     def preparing(self) -> Iterator[tuple[ContainerId, Path]]:

@@ -24,7 +24,7 @@ from pydocker.layers.foreman import DIFF, RESULT, Result
 from pydocker.layers.inherit import inherit
 from pydocker.model import digest
 from pydocker.model.digest import Digest
-from pydocker.paths import Paths
+from pydocker.paths import Paths, is_own
 from pydocker.storage import documents, locks
 from pydocker.storage.trees import delete_left
 from runtime.linux.syncfs import syncfs
@@ -90,13 +90,13 @@ class LayerStore:
         """The directory of a layer, for an overlay's stack. Raises NotFound if it is not there: a link, which could
         lead anywhere, is none."""
         path = self._directory(chain) / DIFF
-        if not (self.has(chain) and _is_own(path)):
+        if not (self.has(chain) and is_own(path)):
             raise NotFound(f"no such layer: {chain}")
         return path
 
     def has(self, chain: Digest) -> bool:
         """Whether the layer is there, complete."""
-        return _is_own(self._directory(chain))
+        return is_own(self._directory(chain))
 
     def record(self, chain: Digest) -> LayerRecord:
         """Raises NotFound."""
@@ -203,11 +203,6 @@ class LayerStore:
 
 def _is_layer(entry: os.DirEntry[str]) -> bool:
     return digest.is_one(f"sha256:{entry.name}") and entry.is_dir(follow_symlinks=False)
-
-
-def _is_own(path: Path) -> bool:
-    """Whether it is a directory, not a link to one."""
-    return path.is_dir() and not path.is_symlink()
 
 
 def _remove_free(path: Path) -> None:
